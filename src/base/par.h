@@ -1,0 +1,14 @@
+/* Threads. Only this file includes omp.h. Sums are taken over fixed chunks in a fixed order, in
+ * double precision, so that their bits do not depend on the number of threads. */
+#pragma once
+
+#include <stddef.h>
+
+void par_set_threads(int n); /* 0: as many as the process may use */
+int par_threads(void);       /* threads the next parallel region will have */
+
+/* Calls fn(ctx, i) for every i in [0, n), on all threads, in no particular order. */
+void par_for(int n, void (*fn)(void *ctx, int i), void *ctx);
+
+/* Sum of term(ctx, from, to) over consecutive chunks of [0, n): same bits at any thread count. */
+double par_sum(size_t n, double (*term)(const void *ctx, size_t from, size_t to), const void *ctx);

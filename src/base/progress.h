@@ -1,0 +1,21 @@
+/* Progress of long work on stderr: a bar with an ETA on a terminal, plain key=value lines, at most
+ * one every few seconds, otherwise. Call it as often as you like. */
+#pragma once
+
+#include <stdbool.h>
+
+struct progress {
+    const char *what; /* "training", "references" */
+    long total;       /* steps */
+    bool quiet;
+    double started, last;
+    long first;       /* steps done before this run (resumed) */
+    bool bar;         /* stderr is a terminal */
+};
+
+struct progress progress_begin(const char *what, long first, long total, bool quiet);
+/* `detail` is short text such as "loss=0.123 val=0.14", or "". */
+void progress_at(struct progress *p, long done, const char *detail);
+void progress_end(struct progress *p, const char *detail);
+
+double clock_seconds(void); /* monotonic */

@@ -1,0 +1,19 @@
+/* Centred orthonormal 2-D FFT: fftshift(fft2(ifftshift(x))) / sqrt(h w), fastMRI's convention, and its
+ * inverse. fft.c alone includes fftw3.h. A plan may be used by one thread at a time; different plans by
+ * different threads. Single-threaded; repeatable (FFTW_ESTIMATE). */
+#pragma once
+
+#include "base/err.h"
+
+#include <complex.h>
+
+struct fft2;
+struct fft2 *fft2_new(int h, int w, struct err *e);
+void fft2_free(struct fft2 *f);
+void fft2_forward(struct fft2 *f, float complex *x); /* in place, (h, w) */
+void fft2_inverse(struct fft2 *f, float complex *x);
+
+/* Centre crop, or zero padding where the target is larger, per axis: source index
+ * (n - m) / 2 + i as fastMRI's center_crop. x (h, w) -> y (oh, ow); no overlap of the two. */
+void image_fit(const float complex *x, int h, int w, float complex *y, int oh, int ow);
+void image_fit_f32(const float *x, int h, int w, float *y, int oh, int ow);

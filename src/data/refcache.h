@@ -1,0 +1,24 @@
+/* References computed once: for every scan one HDF5 file in the cache folder with
+ *
+ *     reference  complex64 (slice, h, w)             JSENSE-combined image
+ *     kernels    complex64 (slice, coil, k, k)       sensitivities, as jsense_maps takes them
+ *     rss        float32 (slice, h, w)
+ *
+ * and, as attributes, the parameters and a fingerprint of the source (size, modification time, hash of its
+ * content); a file is reused only when all agree. */
+#pragma once
+
+#include "data/jsense.h"
+#include "data/scan.h"
+
+struct refcache {           /* the cached file of one scan */
+    char path[1024];
+    int slices, coils, height, width, kernel;
+};
+
+/* Makes sure the cache file of every scan is there and current (all cores, progress shown unless quiet),
+ * and describes each in out[scans->n]. */
+int refcache_prepare(const struct scans *scans, const char *folder, const struct jsense_conf *c,
+                     bool quiet, struct refcache *out, struct err *e);
+int refcache_read(const struct refcache *r, int slice, float complex *reference, struct err *e);
+int refcache_read_kernels(const struct refcache *r, int slice, float complex *kernels, struct err *e);

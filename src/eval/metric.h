@@ -1,0 +1,21 @@
+/* Image quality metrics, a table: one file each. A metric compares an image with a reference; both are magnitude
+ * images (h, w). What range or normalisation it needs, it owns, and names in `variant`. */
+#pragma once
+
+#include "base/cfg.h"
+#include "base/err.h"
+
+struct metric {
+    struct cfg_kind kind;
+    const char *unit;        /* "dB" or "" */
+    int better;              /* +1: higher is better, -1: lower is */
+    /* State for images of one size (networks, windows); may be NULL when there is none. */
+    void *(*open)(const void *conf, int h, int w, struct err *e);
+    void (*close)(void *state);
+    /* The score into *out. ERR_DATA with the reason where it is not defined (NaN in, constant reference). */
+    int (*score)(void *state, const void *conf, const float *reference, const float *image, int h, int w,
+                 double *out, struct err *e);
+    /* How this configuration computes it, for the outputs: "Wang 11x11 Gaussian, …". */
+    void (*variant)(const void *conf, char *text, int size);
+};
+extern const struct cfg_kind *const metric_kinds[]; /* NULL-ended; each is the first member of a struct metric */

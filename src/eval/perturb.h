@@ -1,0 +1,16 @@
+/* Perturbations of an image, a table: one file each. */
+#pragma once
+
+#include "base/cfg.h"
+#include "base/err.h"
+#include "base/rng.h"
+
+struct perturb {
+    struct cfg_kind kind;
+    const char *unit;    /* of the level: "px" */
+    /* Levels run from 0 to this. */
+    double (*extent)(const void *conf);
+    /* x (h, w), z-scored -> y; level 0 returns x unchanged. No overlap of x and y. */
+    void (*apply)(const void *conf, double level, struct rng rng, const float *x, int h, int w, float *y);
+};
+extern const struct cfg_kind *const perturb_kinds[]; /* NULL-ended; each is the first member of a struct perturb */

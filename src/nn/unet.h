@@ -1,0 +1,31 @@
+/* The UNet of the paper's section 2.2 and the fastMRI reconstructor, from one description: two
+ * convolutions a level, filters doubling from level to level.
+ *
+ * Feature taps: the ReLU after convolution R (1, 2) of encoder block B is named "blockB_reluR"; the
+ * paper's "convK" (1-based) is blockB_reluR with B = (K + 1) / 2, R = K - 2 (B - 1). The output is
+ * named "output". */
+#pragma once
+
+#include "base/cfg.h"
+#include "nn/graph.h"
+
+enum unet_norm { UNET_NORM_GROUP, UNET_NORM_INSTANCE };
+enum unet_block { UNET_BLOCK_CONTEXT, UNET_BLOCK_FASTMRI };
+enum unet_pool { UNET_POOL_MAX, UNET_POOL_AVERAGE };
+
+struct unet_conf {
+    int in_channels, out_channels, filters, levels;
+    int block;      /* enum unet_block; see unet.c for the two orders of operators */
+    int groups;     /* of group normalisation (context block) */
+    double dropout;
+};
+
+extern const struct cfg_field unet_ssl_fields[];   /* defaults: 1 -> 1, 20 filters, 5 levels, context block */
+extern const struct cfg_field unet_recon_fields[]; /* defaults: 2 -> 2, 32 filters, 4 levels, fastMRI block */
+
+/* Appends the network to g; returns the output value, named "output". */
+int unet_build(struct graph *g, const struct unet_conf *conf, int x);
+/* Height and width must be multiples of this. */
+int unet_size_multiple(const struct unet_conf *conf);
+/* "conv9" or "block5_relu1" -> the tap's name, into out[32]; ERR_CONFIG when it does not exist. */
+int unet_tap(const struct unet_conf *conf, const char *layer, char out[32], struct err *e);
