@@ -1,6 +1,7 @@
-/* Feeds batches: one reader thread makes the next ones while the network works on the current one. What a
- * sample is, is the task's business: a struct sample_source. Sample `k` of the stream is a function of k and
- * the seed alone, so a stream can start anywhere (resume) and gives the same bits on any machine load. */
+/* Feeds batches: one reader thread makes the next ones while the network works on the current one.
+ * What a sample is, is the task's business: a struct sample_source. Sample `k` of the stream is a
+ * function of k and the seed alone, so a stream can start anywhere (resume) and gives the same bits
+ * on any machine load. */
 #pragma once
 
 #include "base/err.h"
@@ -11,7 +12,7 @@
 
 struct sample_source {
     void *ctx;
-    uint32_t samples;                   /* in an epoch */
+    uint32_t samples;                       /* in an epoch */
     size_t input_len, target_len, mask_len; /* floats a sample; mask_len may be 0 */
     /* Fills one sample. `index` in [0, samples); called from the reader thread only. */
     int (*make)(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target, float *mask,
@@ -19,22 +20,22 @@ struct sample_source {
 };
 
 struct batch {
-    int n;                    /* samples that count; the rest up to `size` repeat the last one */
-    uint32_t *epoch, *index;  /* of each sample */
+    int n;                   /* samples that count; the rest up to `size` repeat the last one */
+    uint32_t *epoch, *index; /* of each sample */
     float *input, *target, *mask;
 };
 
 struct loader_conf {
-    int size;        /* samples a batch */
-    int ahead;       /* batches kept ready, at least 1 */
-    bool shuffle;    /* a new order each epoch, by seed; and no end: epochs follow each other */
+    int size;     /* samples a batch */
+    int ahead;    /* batches kept ready, at least 1 */
+    bool shuffle; /* a new order each epoch, by seed; and no end: epochs follow each other */
     uint64_t seed;
-    uint64_t first;  /* position in the stream of samples to start at */
+    uint64_t first; /* position in the stream of samples to start at */
 };
 
 struct loader;
 struct loader *loader_new(struct sample_source source, struct loader_conf conf, struct err *e);
-void loader_free(struct loader *l);  /* stops and joins the thread */
-/* The next batch, valid until the next call; *out = NULL after the last one of an unshuffled pass. Errors of the
- * reader thread arrive here. */
+void loader_free(struct loader *l); /* stops and joins the thread */
+/* The next batch, valid until the next call; *out = NULL after the last one of an unshuffled pass.
+ * Errors of the reader thread arrive here. */
 int loader_next(struct loader *l, const struct batch **out, struct err *e);

@@ -41,8 +41,10 @@ static float select_descending(float *x, size_t n, size_t k)
             if (i >= j) break;
             swap(&x[i++], &x[j--]);
         }
-        if (k <= j) hi = j;
-        else lo = j + 1;
+        if (k <= j)
+            hi = j;
+        else
+            lo = j + 1;
     }
     return x[k];
 }

@@ -3,8 +3,9 @@
 #include <complex.h>
 #include <stddef.h>
 
-/* (x - mean) / sd in place, sd with n - 1 (as the authors' code); a constant image becomes all zero.
- * Returns the sd. */
+/* (x - mean) / sd in place, sd with n - 1 (as the authors' code); a constant image becomes all
+ * zero. Returns the sd. */
 double normalise_zscore(float *x, size_t n);
-/* The k-th largest magnitude with k = round(share n): the authors' TopMagnitudeNormalizer at 0.05. */
+/* The k-th largest magnitude with k = round(share n): the authors' TopMagnitudeNormalizer at 0.05.
+ */
 double normalise_top_magnitude(const float complex *x, size_t n, double share, float *scratch);
