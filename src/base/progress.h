@@ -9,13 +9,14 @@ struct progress {
     long total;       /* steps */
     bool quiet;
     double started, last;
-    long first;       /* steps done before this run (resumed) */
+    long first, done; /* steps done before this run (resumed), and by now */
     bool bar;         /* stderr is a terminal */
 };
 
 struct progress progress_begin(const char *what, long first, long total, bool quiet);
 /* `detail` is short text such as "loss=0.123 val=0.14", or "". */
 void progress_at(struct progress *p, long done, const char *detail);
+/* The last line: steps done, time taken, rate. Also right when the work stopped early. */
 void progress_end(struct progress *p, const char *detail);
 
 double clock_seconds(void); /* monotonic */

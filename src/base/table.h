@@ -7,7 +7,8 @@
 #include <stddef.h>
 
 struct table;
-/* `columns`: names separated by commas; a name that starts with '$' holds text, the rest numbers. */
+/* `columns`: names separated by commas; a name that starts with '$' holds text, the rest numbers.
+ */
 struct table *table_new(const char *columns, struct err *e);
 void table_free(struct table *t);
 /* Appends a row: a `const char *` for each text column, a `double` for each number, in order. */
@@ -15,12 +16,17 @@ int table_add(struct table *t, struct err *e, ...);
 int table_rows(const struct table *t);
 double table_number(const struct table *t, int row, const char *column);
 const char *table_text(const struct table *t, int row, const char *column);
-/* RFC 4180 CSV, numbers with 9 significant digits (float32 round trip), written atomically. */
+/* CSV, quoted as RFC 4180 says but with plain newlines; numbers with 9 significant digits (float32
+ * round trip); written atomically. NaN is a missing value: an empty cell, which gnuplot, pandas and
+ * R all read as missing. */
 int table_write_csv(const struct table *t, const char *path, struct err *e);
 
-struct interval { double mean, low, high; int n; };
+struct interval {
+    double mean, low, high;
+    int n;
+};
 /* Mean and 95 % confidence interval by Student's t over n values (n >= 1; for n = 1 low = high =
  * mean). NaN values are refused by assertion: the caller decides what a missing value means. */
 struct interval stat_mean_ci95(const double *x, int n);
-/* The t quantile used above: P(T <= t) = p for `df` degrees of freedom. */
+/* The t quantile used above: P(T <= t) = p for `df` degrees of freedom (df >= 1, 0 < p < 1). */
 double stat_student_quantile(double p, int df);

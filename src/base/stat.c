@@ -1,0 +1,48 @@
+#include "base/table.h"
+
+#include <assert.h>
+#include <math.h>
+
+/* P(|T| <= sqrt(df) tan(theta)) for integer df: Abramowitz & Stegun 26.7.3 (odd) and 26.7.4 (even).
+ * Every term is positive, so nothing cancels, and no gamma function is needed. */
+static double student_central(double theta, int df)
+{
+    double c2 = cos(theta) * cos(theta), sum = 0.0;
+    double term = df % 2 ? cos(theta) : 1.0;
+    for (int k = 1 + df % 2; k < df; k += 2) { /* df = 1 has no terms; term k carries cos^(k-1) */
+        sum += term;
+        term *= c2 * k / (k + 1);
+        if (term < 1e-18 * sum) break;
+    }
+    return df % 2 ? 2.0 / M_PI * (theta + sin(theta) * sum) : sin(theta) * sum;
+}
+
+double stat_student_quantile(double p, int df)
+{
+    assert(p > 0.0 && p < 1.0 && df >= 1);
+    double want = fabs(2.0 * p - 1.0), low = 0.0, high = M_PI_2;
+    for (int i = 0; i < 64; i++) { /* bisection to the last bit: theta is bounded, t is not */
+        double mid = 0.5 * (low + high);
+        if (student_central(mid, df) < want)
+            low = mid;
+        else
+            high = mid;
+    }
+    double t = sqrt(df) * tan(0.5 * (low + high));
+    return p < 0.5 ? -t : t;
+}
+
+struct interval stat_mean_ci95(const double *x, int n)
+{
+    assert(n >= 1);
+    double sum = 0.0, squares = 0.0;
+    for (int i = 0; i < n; i++) {
+        assert(!isnan(x[i]));
+        sum += x[i];
+    }
+    double mean = sum / n;
+    for (int i = 0; i < n; i++)
+        squares += (x[i] - mean) * (x[i] - mean);
+    double half = n > 1 ? stat_student_quantile(0.975, n - 1) * sqrt(squares / (n - 1) / n) : 0.0;
+    return (struct interval){.mean = mean, .low = mean - half, .high = mean + half, .n = n};
+}
