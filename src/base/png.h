@@ -1,0 +1,17 @@
+/* Grey 8-bit PNG pictures of float images: one image, or a panel of equal tiles. png.c alone
+ * includes libpng. Files are written atomically (base/io.h) and repeat bit for bit. */
+#pragma once
+
+#include "base/err.h"
+
+/* x (h, w) with the window [low, high] mapped to black … white and clipped. Values that are not
+ * finite are black; an empty window (high <= low) gives mid-grey. */
+int png_write_gray(const char *path, const float *x, int h, int w, float low, float high,
+                   struct err *e);
+
+/* rows x cols tiles of (h, w) each, row by row, separated and framed by a white line; a tile that
+ * is NULL stays white. low and high are one window a tile. `titles`, if not NULL, are rows x cols
+ * ASCII texts (NULL or "": none) set in a strip above the tile, cut where the tile ends. */
+int png_write_panel(const char *path, const float *const *tiles, const char *const *titles,
+                    int rows, int cols, int h, int w, const float *low, const float *high,
+                    struct err *e);
