@@ -1,0 +1,33 @@
+#include "data/jsense.h"
+
+#include <math.h>
+#include <string.h>
+
+void coils_combine(const float complex *maps, const float complex *images, int coils, int h, int w,
+                   float complex *out)
+{
+    size_t n = (size_t)h * (size_t)w;
+    memset(out, 0, n * sizeof *out);
+    for (int c = 0; c < coils; c++) {
+        const float *s = (const float *)(maps + (size_t)c * n);
+        const float *x = (const float *)(images + (size_t)c * n);
+        float *y = (float *)out;
+        for (size_t i = 0; i < 2 * n; i += 2) {
+            y[i] += s[i] * x[i] + s[i + 1] * x[i + 1];
+            y[i + 1] += s[i] * x[i + 1] - s[i + 1] * x[i];
+        }
+    }
+}
+
+void coils_rss(const float complex *images, int coils, int h, int w, float *out)
+{
+    size_t n = (size_t)h * (size_t)w;
+    memset(out, 0, n * sizeof *out);
+    for (int c = 0; c < coils; c++) {
+        const float *x = (const float *)(images + (size_t)c * n);
+        for (size_t i = 0; i < n; i++)
+            out[i] += x[2 * i] * x[2 * i] + x[2 * i + 1] * x[2 * i + 1];
+    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = sqrtf(out[i]);
+}

@@ -1,0 +1,192 @@
+#include "base/mem.h"
+#include "data/fft.h"
+#include "data/jsense.h"
+#include "scratch.h"
+
+#include <math.h>
+
+static struct err e;
+
+static void fill(float complex *x, size_t n, uint32_t seed)
+{
+    for (size_t i = 0; i < n; i++) {
+        float re = scratch_noise(&seed);
+        x[i] = re + scratch_noise(&seed) * I;
+    }
+}
+
+/* The definition, in double: centred frequencies and positions. */
+static void naive(const float complex *x, int h, int w, int sign, double complex *out)
+{
+    for (int u = 0; u < h; u++)
+        for (int v = 0; v < w; v++) {
+            double complex sum = 0;
+            for (int i = 0; i < h; i++)
+                for (int j = 0; j < w; j++) {
+                    double turn = (double)(u - h / 2) * (i - h / 2) / h +
+                                  (double)(v - w / 2) * (j - w / 2) / w;
+                    sum += (double complex)x[i * w + j] * cexp(sign * 2 * M_PI * turn * I);
+                }
+            out[u * w + v] = sum / sqrt((double)h * w);
+        }
+}
+
+static const int sizes[][2] = {{1, 1},  {1, 7},  {2, 1},   {3, 2},   {4, 4},   {5, 5},  {6, 9},
+                               {7, 13}, {8, 12}, {17, 16}, {13, 11}, {20, 31}, {32, 18}};
+enum { SIZES = sizeof sizes / sizeof *sizes, MOST = 640 };
+
+static void test_definition(void **state)
+{
+    (void)state;
+    for (int k = 0; k < SIZES; k++) {
+        int h = sizes[k][0], w = sizes[k][1];
+        float complex x[MOST], y[MOST];
+        double complex want[MOST];
+        assert_true(h * w <= MOST);
+        fill(x, (size_t)(h * w), (uint32_t)k);
+        struct fft2 *f = fft2_new(h, w, &e);
+        assert_non_null(f);
+        for (int sign = -1; sign <= 1; sign += 2) {
+            naive(x, h, w, sign, want);
+            memcpy(y, x, sizeof *x * (size_t)(h * w));
+            if (sign < 0)
+                fft2_forward(f, y);
+            else
+                fft2_inverse(f, y);
+            for (int i = 0; i < h * w; i++)
+                if (cabs((double complex)y[i] - want[i]) > 3e-6)
+                    fail_msg("%d x %d, sign %d, element %d", h, w, sign, i);
+        }
+        fft2_free(f);
+    }
+}
+
+static void test_unitary_and_adjoint(void **state)
+{
+    (void)state;
+    const int big[][2] = {{128, 128}, {97, 60}, {64, 45}, {320, 320}};
+    for (int k = 0; k < 4; k++) {
+        int h = big[k][0], w = big[k][1];
+        size_t n = (size_t)h * (size_t)w;
+        float complex *x = mem_new(3 * n, sizeof *x, &e), *y = x + n, *fx = x + 2 * n;
+        fill(x, n, 1);
+        fill(y, n, 2);
+        memcpy(fx, x, n * sizeof *x);
+        struct fft2 *f = fft2_new(h, w, &e);
+        fft2_forward(f, fx);
+        double before = 0, after = 0;
+        double complex left = 0, right = 0;
+        for (size_t i = 0; i < n; i++) {
+            before += (double)(crealf(x[i]) * crealf(x[i]) + cimagf(x[i]) * cimagf(x[i]));
+            after += (double)(crealf(fx[i]) * crealf(fx[i]) + cimagf(fx[i]) * cimagf(fx[i]));
+            left += (double complex)fx[i] * conj((double complex)y[i]);
+        }
+        assert_true(fabs(before / after - 1) < 1e-6);
+        fft2_inverse(f, y); /* the adjoint of a unitary transform is its inverse */
+        for (size_t i = 0; i < n; i++)
+            right += (double complex)x[i] * conj((double complex)y[i]);
+        assert_true(cabs(left - right) < 1e-6 * before);
+        fft2_inverse(f, fx);
+        for (size_t i = 0; i < n; i++)
+            assert_true(cabsf(fx[i] - x[i]) < 1e-5f);
+        fft2_free(f);
+        mem_free(x);
+    }
+}
+
+/* numpy's fftshift(fft2(ifftshift(x), norm="ortho")), by scripts/make-golden-fft.py. */
+static void test_convention_of_numpy(void **state)
+{
+    (void)state;
+    char path[512];
+    snprintf(path, sizeof path, "%s/tests/data/golden/fft.h5", getenv("SSFD_SOURCE"));
+    struct h5 *g = h5_open(path, &e);
+    if (!g) fail_msg("%s", e.text);
+    const int64_t shape[][2] = {{4, 6}, {5, 4}, {7, 9}};
+    for (int k = 0; k < 3; k++) {
+        int h = (int)shape[k][0], w = (int)shape[k][1];
+        float complex x[63], want[63];
+        char name[3][32];
+        const char *const kinds[] = {"x", "forward", "inverse"};
+        for (int i = 0; i < 3; i++)
+            snprintf(name[i], sizeof name[i], "%dx%d/%s", h, w, kinds[i]);
+        struct fft2 *f = fft2_new(h, w, &e);
+        for (int way = 1; way <= 2; way++) {
+            if (h5_read_c64(g, name[0], 2, NULL, shape[k], x, &e) ||
+                h5_read_c64(g, name[way], 2, NULL, shape[k], want, &e))
+                fail_msg("%s", e.text);
+            if (way == 1)
+                fft2_forward(f, x);
+            else
+                fft2_inverse(f, x);
+            for (int i = 0; i < h * w; i++)
+                assert_true(cabsf(x[i] - want[i]) < 1e-6f);
+        }
+        fft2_free(f);
+    }
+    h5_close(g);
+}
+
+static void test_repeatable(void **state)
+{
+    (void)state;
+    enum { H = 48, W = 45 };
+    static float complex x[H * W + 1], y[H * W + 1];
+    fill(x, H * W, 3);
+    memcpy(y + 1, x, H * W * sizeof *x); /* another alignment, another plan: the same bits */
+    struct fft2 *a = fft2_new(H, W, &e), *b = fft2_new(H, W, &e);
+    fft2_forward(a, x);
+    fft2_forward(b, y + 1);
+    assert_memory_equal(x, y + 1, H * W * sizeof *x);
+    fft2_free(a);
+    fft2_free(b);
+}
+
+/* fastMRI's center_crop starts at (n - m) / 2: rows 160 of 640, columns 24 of 368, 26 of 372. */
+static void test_fit(void **state)
+{
+    (void)state;
+    const int cases[][3] = {{640, 320, 160}, {368, 320, 24}, {372, 320, 26},
+                            {322, 320, 1},   {7, 4, 1},      {5, 5, 0}};
+    for (int k = 0; k < 6; k++) {
+        int n = cases[k][0], m = cases[k][1];
+        float x[640], y[640];
+        for (int i = 0; i < n; i++)
+            x[i] = (float)i;
+        image_fit_f32(x, 1, n, y, 1, m);
+        assert_true(y[0] == (float)cases[k][2] && y[m - 1] == (float)(cases[k][2] + m - 1));
+        image_fit_f32(x, n, 1, y, m, 1);
+        assert_true(y[0] == (float)cases[k][2] && y[m - 1] == (float)(cases[k][2] + m - 1));
+    }
+    /* Cropping rows while padding columns, complex: (4, 2) -> (2, 5). */
+    const float complex x[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const float complex want[10] = {0, 2, 3, 0, 0, 0, 4, 5, 0, 0};
+    float complex y[10];
+    image_fit(x, 4, 2, y, 2, 5);
+    assert_memory_equal(y, want, sizeof y);
+}
+
+static void test_coils(void **state)
+{
+    (void)state;
+    const float complex maps[4] = {1, I, 0.6f, 0.8f * I}, images[4] = {2, 3 * I, 3, 4 * I};
+    float complex out[2];
+    float rss[2];
+    coils_combine(maps, images, 2, 1, 2, out);
+    assert_true(cabsf(out[0] - 3.8f) < 1e-6f && cabsf(out[1] - 6.2f) < 1e-6f);
+    coils_rss(images, 2, 1, 2, rss);
+    assert_true(fabsf(rss[0] - sqrtf(13)) < 1e-6f && fabsf(rss[1] - 5) < 1e-6f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_definition),
+        cmocka_unit_test(test_unitary_and_adjoint),
+        cmocka_unit_test(test_convention_of_numpy),
+        cmocka_unit_test(test_repeatable),
+        cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_coils),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
