@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "compare.h"
+#include "golden.h"
 #include "naive_net.h"
 
 static double *new_normal(struct rng *r, size_t n, double sd)
@@ -154,9 +155,55 @@ static void test_kinks(void **state)
     assert_true(dx[0] == 0.25 && dx[1] == 1 && dx[3] == 0.25);
 }
 
+/* The naive UNets agree with PyTorch (in float64) to the eight digits of the golden files. */
+static void check_torch(bool ssl)
+{
+    struct golden *gold = golden_read(ssl ? "ssl.txt" : "recon.txt");
+    const struct unet_conf conf = golden_conf(ssl);
+    const struct shape s = golden_input(ssl);
+    struct naive_step steps[NAIVE_STEPS];
+    naive_unet(&conf, steps);
+    struct naive_net *net = naive_net_new(steps, s);
+    double *x = calloc(shape_len(s), sizeof *x), *target = calloc(shape_len(s), sizeof *x);
+    golden_fill("input", shape_len(s), x);
+    golden_fill("target", shape_len(s), target);
+    for (int p = 0; p < net->nparams; p++)
+        golden_param(net->param[p].name, net->param[p].rank, net->param[p].dim, net->param[p].val);
+    const double loss = naive_net_forward(net, x, target);
+    naive_net_backward(net, target);
+    const struct golden_entry *e = golden_find(gold, "losses_float64");
+    assert_non_null(e);
+    assert_true(fabs(loss - e->v[0]) <= 1e-7 * e->v[0]);
+    e = golden_find(gold, "output");
+    assert_non_null(e);
+    assert_int_equal(e->len, shape_len(s));
+    assert_true(relative_error(e->len, naive_net_output(net, NULL), e->v) <= 1e-7);
+    for (int p = 0; p < net->nparams; p++) {
+        char name[80];
+        snprintf(name, sizeof name, "grad:%s", net->param[p].name);
+        e = golden_find(gold, name);
+        if (!e) fail_msg("%s is not among the golden numbers", name);
+        assert_int_equal(e->len, net->param[p].len);
+        const double err = relative_error(e->len, net->param[p].grad, e->v);
+        if (!(err <= 1e-7)) fail_msg("%s: relative error %.2e", name, err);
+    }
+    free(x);
+    free(target);
+    naive_net_free(net);
+    golden_free(gold);
+}
+
+static void test_torch(void **state)
+{
+    (void)state;
+    check_torch(true);
+    check_torch(false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_operators),
-                                       cmocka_unit_test(test_unets), cmocka_unit_test(test_kinks)};
+                                       cmocka_unit_test(test_unets), cmocka_unit_test(test_kinks),
+                                       cmocka_unit_test(test_torch)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
