@@ -13,7 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_TEXT = 64 << 20 }; /* bytes of one string: a larger one is a damaged length field */
+enum {
+    MAX_TEXT = 64 << 20, /* bytes of one string: a larger one is a damaged length field */
+    MAX_ELEMENT = 64,    /* bytes of one number, real or complex */
+};
 
 struct h5 {
     hid_t file; /* negative once committed */
@@ -242,6 +245,8 @@ static const char *const *complex_parts(hid_t t)
 
 static enum h5_type type_of(hid_t t)
 {
+    /* A damaged size field would make the library convert through buffers of gigabytes. */
+    if (H5Tget_class(t) != H5T_STRING && H5Tget_size(t) > MAX_ELEMENT) return H5_OTHER;
     switch (H5Tget_class(t)) {
     case H5T_FLOAT:
         return H5Tget_size(t) > sizeof(float) ? H5_F64 : H5_F32;
