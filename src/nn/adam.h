@@ -4,7 +4,9 @@
 #include "base/cfg.h"
 #include "nn/params.h"
 
-struct adam_conf { double lr, beta1, beta2, eps; };
+struct adam_conf {
+    double lr, beta1, beta2, eps;
+};
 extern const struct cfg_field adam_fields[];
 
 /* Step t >= 1 with learning rate `lr`: updates val, m, v from grad, raises version. */

@@ -20,23 +20,30 @@ void graph_free(struct graph *g);
 /* A value is an index into the graph; negative means invalid. */
 int graph_input(struct graph *g, const char *name, int channels);
 /* Names a value (a feature tap such as "block5_relu1"); returns it. Names are unique in a graph. */
-int graph_name(struct graph *g, int value, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int graph_name(struct graph *g, int value, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The value of that name, or -1. */
 int graph_find(const struct graph *g, const char *name);
 /* Keeps a value readable after a forward pass, under its name. Sealing keeps what outputs need. */
 void graph_output(struct graph *g, int value);
 int graph_seal(struct graph *g, struct err *e);
 
-/* Operators; one file each. `name` is the prefix of the parameters ("block1.conv1"); input and output are
- * (N, H, W, C). Channels follow from the input. */
-int nn_conv(struct graph *g, int x, const char *name, int filters, int side, bool bias); /* side 1 or 3, same padding */
-int nn_deconv(struct graph *g, int x, const char *name, int filters, bool bias); /* transposed 2x2, stride 2 */
-int nn_maxpool(struct graph *g, int x);  /* 2x2, stride 2, floor */
-int nn_avgpool(struct graph *g, int x);  /* 2x2, stride 2, floor */
-int nn_groupnorm(struct graph *g, int x, const char *name, int groups, bool affine); /* eps 1e-5, biased variance */
-int nn_instancenorm(struct graph *g, int x, const char *name, bool affine);          /* a group per channel */
+/* Operators; one file each. `name` is the prefix of the parameters ("block1.conv1"); input and
+ * output are (N, H, W, C). Channels follow from the input. */
+int nn_conv(struct graph *g, int x, const char *name, int filters, int side,
+            bool bias); /* side 1 or 3, same padding */
+int nn_deconv(struct graph *g, int x, const char *name, int filters,
+              bool bias);               /* transposed 2x2, stride 2 */
+int nn_maxpool(struct graph *g, int x); /* 2x2, stride 2, floor */
+int nn_avgpool(struct graph *g, int x); /* 2x2, stride 2, floor */
+int nn_groupnorm(struct graph *g, int x, const char *name, int groups,
+                 bool affine); /* eps 1e-5, biased variance */
+int nn_instancenorm(struct graph *g, int x, const char *name,
+                    bool affine); /* a group per channel */
 int nn_relu(struct graph *g, int x);
 int nn_leaky_relu(struct graph *g, int x, float slope);
-int nn_dropout(struct graph *g, int x, float rate);    /* identity in inference; survivors scaled by 1/(1-rate) */
-int nn_concat(struct graph *g, int a, int b);          /* along channels */
-int nn_l2(struct graph *g, int prediction, int target); /* scalar: mean squared error over all elements */
+int nn_dropout(struct graph *g, int x,
+               float rate); /* identity in inference; survivors scaled by 1/(1-rate) */
+int nn_concat(struct graph *g, int a, int b); /* along channels */
+int nn_l2(struct graph *g, int prediction,
+          int target); /* scalar: mean squared error over all elements */

@@ -1,6 +1,8 @@
-/* A sealed graph compiled for one batch shape: every tensor has an offset in one arena, chosen so that
- * tensors that are never alive together share memory; every primitive is made. After plan_new nothing
- * allocates. A plan borrows its graph and params, which must outlive it. */
+/* A sealed graph compiled for one batch shape: every tensor has an offset in one arena, chosen so
+ * that tensors that are never alive together share memory; every primitive is made. After plan_new
+ * nothing allocates. A plan borrows its graph and params, which must outlive it. The parameters may
+ * be those of a larger graph (an encoder's plan over a whole network's weights): they are found by
+ * name. A plan is made for the number of threads in force (par_set_threads) and runs with it. */
 #pragma once
 
 #include "base/err.h"
@@ -17,29 +19,37 @@ struct plan;
 struct plan_conf {
     int batch, height, width; /* of the input */
     bool training;            /* keeps what backward needs; dropout is active */
+    bool poison;   /* fills memory with NaN as soon as it is dead; debug builds always do */
+    bool unshared; /* gives every tensor memory of its own: a test's reference */
 };
 
 /* Names the randomness of one step: element i of the batch is sample[i], whatever its place. */
 struct step_key {
     uint64_t seed;
-    uint32_t epoch;          /* or any counter that makes (epoch, sample) unique in a training */
-    const uint32_t *sample;  /* `batch` ids; NULL: 0, 1, … */
+    uint32_t epoch;         /* or any counter that makes (epoch, sample) unique in a training */
+    const uint32_t *sample; /* `batch` ids; NULL: 0, 1, … */
 };
 
-/* Fails with ERR_DATA and the reason where a size cannot pass (an odd size into a concat). */
-struct plan *plan_new(const struct graph *g, struct params *p, struct plan_conf conf, struct err *e);
+/* Fails with ERR_DATA and the reason where a size cannot pass (an odd size into a concat), with
+ * ERR_CONFIG where training is asked of a graph without exactly one loss. */
+struct plan *plan_new(const struct graph *g, struct params *p, struct plan_conf conf,
+                      struct err *e);
 void plan_free(struct plan *p);
 
-/* Buffers of inputs, to be filled before each forward pass; valid as long as the plan. */
+/* Buffers of inputs, to be filled before a forward pass, which leaves them as they are; valid as
+ * long as the plan. NULL for a name that no output depends on. */
 float *plan_input(struct plan *p, const char *name);
 /* Outputs, valid after a forward pass until the next one. Name as given by graph_name. */
 const float *plan_output(const struct plan *p, const char *name, struct shape *s);
 
 void plan_forward(struct plan *p, struct step_key key);
-/* Of the only scalar output, with respect to every parameter, into params->grad. Needs `training`. */
+/* Of the only scalar output, with respect to every parameter, into params->grad. Needs `training`.
+ */
 void plan_backward(struct plan *p);
 double plan_loss(const struct plan *p); /* the value of nn_l2 after a forward pass */
 
+/* Of activations, gradients and scratch; weights in the layout of the kernels (at most twice the
+ * parameters) are beside it. */
 size_t plan_arena_bytes(const struct plan *p);
-/* One line a node: name, shape, arena offset, MiB, kernel. */
+/* One line a node: name, shape, arena offset, MiB, kernels. */
 void plan_explain(const struct plan *p, FILE *out);

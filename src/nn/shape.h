@@ -3,7 +3,9 @@
 
 #include <stddef.h>
 
-struct shape { int n, h, w, c; };
+struct shape {
+    int n, h, w, c;
+};
 
 static inline size_t shape_len(struct shape s)
 {

@@ -1,0 +1,204 @@
+/* The file: attributes of the root describe it, "params/NAME" holds values, "adam/m/NAME" and
+ * "adam/v/NAME" the moments. */
+#include "nn/ckpt.h"
+
+#include "base/h5.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static const char FORMAT[] = "ssfd checkpoint 1";
+static const char *const slabs[] = {"params", "adam/m", "adam/v"};
+enum { SLABS = 3 };
+
+/* --- description
+ * ----------------------------------------------------------------------------------- */
+
+struct number {
+    const char *key;
+    int *at;
+    int min, max;
+};
+enum { NUMBERS = 8 };
+
+static void numbers(struct ckpt_info *i, struct number out[NUMBERS])
+{
+    struct unet_conf *u = &i->unet;
+    const struct number all[NUMBERS] = {{"unet.in_channels", &u->in_channels, 1, 1 << 16},
+                                        {"unet.out_channels", &u->out_channels, 1, 1 << 16},
+                                        {"unet.filters", &u->filters, 1, 1 << 16},
+                                        {"unet.levels", &u->levels, 1, 16},
+                                        {"unet.block", &u->block, 0, UNET_BLOCK_FASTMRI},
+                                        {"unet.groups", &u->groups, 1, 1 << 16},
+                                        {"height", &i->height, 0, 1 << 20},
+                                        {"width", &i->width, 0, 1 << 20}};
+    memcpy(out, all, sizeof all);
+}
+
+static int write_info(struct h5 *f, const struct ckpt_info *info, struct err *e)
+{
+    struct ckpt_info i = *info;
+    struct number all[NUMBERS];
+    numbers(&i, all);
+    for (int k = 0; k < NUMBERS; k++)
+        if (h5_set_attr_i64(f, "/", all[k].key, *all[k].at, e)) return -1;
+    if (h5_set_attr_text(f, "/", "format", FORMAT, e) ||
+        h5_set_attr_text(f, "/", "task", i.task, e) ||
+        h5_set_attr_i64(f, "/", "step", (int64_t)i.step, e) ||
+        h5_set_attr_i64(f, "/", "best_step", (int64_t)i.best_step, e) ||
+        h5_set_attr_f64(f, "/", "best_loss", i.best_loss, e))
+        return -1;
+    return h5_set_attr_f64(f, "/", "unet.dropout", i.unet.dropout, e);
+}
+
+static int check_format(const struct h5 *f, struct err *e)
+{
+    char *format = h5_attr_has(f, "/", "format") ? h5_attr_text(f, "/", "format", NULL) : NULL;
+    const bool ours = format && strcmp(format, FORMAT) == 0;
+    if (!ours && format)
+        err_set(e, ERR_DATA, "%s: its format is '%.60s', not '%s'", h5_path(f), format, FORMAT);
+    else if (!ours)
+        err_set(e, ERR_DATA, "%s is not a checkpoint", h5_path(f));
+    mem_free(format);
+    return ours ? 0 : -1;
+}
+
+static int read_int(const struct h5 *f, const char *key, int64_t min, int64_t max, int64_t *v,
+                    struct err *e)
+{
+    if (h5_attr_i64(f, "/", key, v, e)) return -1;
+    if (*v < min || *v > max)
+        return err_set(e, ERR_DATA, "%s: attribute '%s' is %" PRId64, h5_path(f), key, *v);
+    return 0;
+}
+
+static int read_info(const struct h5 *f, struct ckpt_info *out, struct err *e)
+{
+    struct ckpt_info i = {0};
+    struct number all[NUMBERS];
+    int64_t v = 0;
+    if (check_format(f, e)) return -1;
+    numbers(&i, all);
+    for (int k = 0; k < NUMBERS; k++) {
+        if (read_int(f, all[k].key, all[k].min, all[k].max, &v, e)) return -1;
+        *all[k].at = (int)v;
+    }
+    if (read_int(f, "step", 0, INT64_MAX, &v, e)) return -1;
+    i.step = (uint64_t)v;
+    if (read_int(f, "best_step", 0, INT64_MAX, &v, e)) return -1;
+    i.best_step = (uint64_t)v;
+    if (h5_attr_f64(f, "/", "best_loss", &i.best_loss, e) ||
+        h5_attr_f64(f, "/", "unet.dropout", &i.unet.dropout, e))
+        return -1;
+    if (!(i.unet.dropout >= 0.0 && i.unet.dropout < 1.0))
+        return err_set(e, ERR_DATA, "%s: attribute 'unet.dropout' is %g", h5_path(f),
+                       i.unet.dropout);
+    char *task = h5_attr_text(f, "/", "task", e);
+    if (!task) return -1;
+    const size_t len = strlen(task);
+    if (len < sizeof i.task) memcpy(i.task, task, len + 1);
+    mem_free(task);
+    if (len >= sizeof i.task)
+        return err_set(e, ERR_DATA, "%s: attribute 'task' is too long", h5_path(f));
+    *out = i;
+    return 0;
+}
+
+int ckpt_read_info(const char *path, struct ckpt_info *info, struct err *e)
+{
+    struct h5 *f = h5_open(path, e);
+    if (!f) return -1;
+    const int status = read_info(f, info, e);
+    h5_close(f);
+    return status;
+}
+
+/* --- parameters
+ * ------------------------------------------------------------------------------------ */
+
+static void dataset_name(char out[96], int slab, const struct param *q)
+{
+    snprintf(out, 96, "%s/%s", slabs[slab], q->name);
+}
+
+int ckpt_save(const char *path, const struct params *p, const struct ckpt_info *info, struct err *e)
+{
+    struct h5 *f = h5_create(path, e);
+    if (!f) return -1;
+    const float *const from[SLABS] = {p->val, p->m, p->v};
+    int status = write_info(f, info, e);
+    for (int s = 0; !status && s < SLABS; s++)
+        for (int i = 0; !status && i < p->n; i++) {
+            const struct param *q = &p->list[i];
+            const int64_t dim[4] = {q->dim[0], q->dim[1], q->dim[2], q->dim[3]};
+            char name[96];
+            dataset_name(name, s, q);
+            status = h5_make(f, name, H5_F32, q->rank, dim, e) ||
+                     h5_write_f32(f, name, q->rank, NULL, dim, from[s] + q->offset, e);
+        }
+    status = status || h5_commit(f, e);
+    h5_close(f);
+    return status ? -1 : 0;
+}
+
+static void shape_text(char *out, size_t size, int rank, const int64_t *dim)
+{
+    size_t at = 0;
+    out[0] = '\0';
+    for (int d = 0; d < rank && at < size; d++) {
+        const int n = snprintf(out + at, size - at, "%s%" PRId64, d ? " x " : "", dim[d]);
+        at += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static int read_param(const struct h5 *f, int slab, const struct param *q, float *out,
+                      struct err *e)
+{
+    const int64_t dim[4] = {q->dim[0], q->dim[1], q->dim[2], q->dim[3]};
+    struct h5_info info;
+    char name[96], here[96], there[96];
+    dataset_name(name, slab, q);
+    if (!h5_has(f, name)) {
+        err_set(e, ERR_DATA, "%s: %s '%s' is missing", h5_path(f),
+                slab ? "the moments of parameter" : "parameter", q->name);
+        return err_hint(e, "it is a checkpoint of another network");
+    }
+    if (h5_describe(f, name, &info, e)) return -1;
+    bool same = info.rank == q->rank;
+    for (int d = 0; same && d < q->rank; d++)
+        same = info.dim[d] == dim[d];
+    if (!same) {
+        shape_text(here, sizeof here, q->rank, dim);
+        shape_text(there, sizeof there, info.rank, info.dim);
+        err_set(e, ERR_DATA, "%s: parameter '%s' is %s in the file, %s in this network", h5_path(f),
+                q->name, there, here);
+        return err_hint(e, "it is a checkpoint of another network");
+    }
+    if (h5_read_f32(f, name, q->rank, NULL, dim, out, e)) return -1;
+    for (size_t i = 0; i < q->len; i++)
+        if (!isfinite(out[i]))
+            return err_set(e, ERR_DATA, "%s: '%s' holds a value that is not finite", h5_path(f),
+                           name);
+    return 0;
+}
+
+int ckpt_load(const char *path, struct params *p, bool moments, struct err *e)
+{
+    const int n = moments ? SLABS : 1;
+    float *all = NULL, *const to[SLABS] = {p->val, p->m, p->v};
+    struct h5 *f = h5_open(path, e);
+    int status = !f || check_format(f, e) || !(all = mem_new(p->len, (size_t)n * sizeof *all, e));
+    for (int s = 0; !status && s < n; s++)
+        for (int i = 0; !status && i < p->n; i++) {
+            const struct param *q = &p->list[i];
+            status = read_param(f, s, q, all + (size_t)s * p->len + q->offset, e);
+        }
+    for (int s = 0; !status && s < n; s++) /* all is read: now it counts */
+        memcpy(to[s], all + (size_t)s * p->len, p->len * sizeof *all);
+    if (!status) p->version++;
+    mem_free(all);
+    h5_close(f);
+    return status ? -1 : 0;
+}
