@@ -28,7 +28,7 @@ static int apply(const void *conf, double level, struct rng rng, const float *x,
 const struct perturb perturb_noise = {
     .kind = {"noise", "additive white Gaussian noise on the z-scored image", fields,
              sizeof(struct noise_conf)},
-    .label = "noise standard deviation",
+    .label = "Noise standard deviation",
     .unit = "",
     .extent = extent,
     .apply = apply,

@@ -9,7 +9,7 @@
 
 struct perturb {
     struct cfg_kind kind;
-    const char *label;   /* of the level, for axes: "pixel shift" */
+    const char *label;   /* of the level, for axes: "Pixel shift in x" */
     const char *unit;    /* of the level: "px" */
     bool difference;     /* pictures show the difference from x: the image itself would tell nothing */
     /* Levels run from 0 to this. */

@@ -74,7 +74,7 @@ static int apply(const void *conf, double level, struct rng rng, const float *x,
 const struct perturb perturb_shift = {
     .kind = {"shift", "rows rolled by a fraction of a pixel, periodic cubic spline", fields,
              sizeof(struct shift_conf)},
-    .label = "pixel shift in x",
+    .label = "Pixel shift in x",
     .unit = "px",
     .difference = true,
     .extent = extent,

@@ -1,0 +1,117 @@
+#include "eval/images.h"
+
+#include "base/mem.h"
+#include "data/fft.h"
+#include "data/normalise.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const slice_choices[] = {"centre", "all", NULL};
+
+const struct cfg_field images_fields[] = {
+    CFG_TEXTS(struct images_conf, scans, NULL,
+              "scans in the fastMRI layout: files, or folders of *.h5"),
+    CFG_TEXT(struct images_conf, cache, "cache", "folder of computed references, shared by runs"),
+    CFG_CHOICE(struct images_conf, slices, "centre", slice_choices,
+               "one image a scan (slice S/2 of S) or all; the interval is then over images, which "
+               "are not independent"),
+    CFG_INT(struct images_conf, height, "0", 0, 4096, "px",
+            "references are cropped or zero-padded to this; 0: as they are"),
+    CFG_INT(struct images_conf, width, "0", 0, 4096, "px", "see height"),
+    CFG_GROUP(struct images_conf, jsense, jsense_fields, "reference images"),
+    CFG_END};
+
+static int count_slices(const struct images *im, int scan)
+{
+    return im->whole_scans ? im->cache[scan].slices : 1;
+}
+
+static int list_images(struct images *im, struct err *e)
+{
+    int n = 0;
+    for (int s = 0; s < im->scans.n; s++)
+        n += count_slices(im, s);
+    if (!(im->list = mem_new((size_t)n, sizeof *im->list, e))) return -1;
+    for (int s = 0; s < im->scans.n; s++)
+        for (int k = 0; k < count_slices(im, s); k++)
+            im->list[im->n++] = (struct image){s, im->whole_scans ? k : im->cache[s].slices / 2};
+    return 0;
+}
+
+static int choose_size(struct images *im, const struct images_conf *c, struct err *e)
+{
+    im->height = c->height ? c->height : im->cache[0].height;
+    im->width = c->width ? c->width : im->cache[0].width;
+    for (int s = 1; s < im->scans.n; s++) {
+        bool same =
+            im->cache[s].height == im->cache[0].height && im->cache[s].width == im->cache[0].width;
+        if (same || (c->height && c->width)) continue;
+        err_set(e, ERR_DATA, "references differ in size: %s has %dx%d, %s has %dx%d",
+                im->scans.list[0].path, im->cache[0].height, im->cache[0].width,
+                im->scans.list[s].path, im->cache[s].height, im->cache[s].width);
+        return err_hint(e, "give data.height and data.width: references are cropped or padded");
+    }
+    return 0;
+}
+
+int images_open(struct images *im, const struct images_conf *c, bool quiet, struct err *e)
+{
+    *im = (struct images){.whole_scans = c->slices == SLICES_ALL};
+    if (scans_find(&im->scans, c->scans.v, c->scans.n, e)) return -1;
+    if (im->scans.n == 0) return err_set(e, ERR_NOINPUT, "data.scans: no scan found");
+    im->cache = mem_new((size_t)im->scans.n, sizeof *im->cache, e);
+    if (!im->cache || refcache_prepare(&im->scans, c->cache, &c->jsense, quiet, im->cache, e))
+        return -1;
+    if (choose_size(im, c, e) || list_images(im, e)) return -1;
+    size_t largest = 0;
+    for (int s = 0; s < im->scans.n; s++) {
+        size_t len = (size_t)im->cache[s].height * (size_t)im->cache[s].width;
+        if (len > largest) largest = len;
+    }
+    im->raw = mem_new(largest, sizeof *im->raw, e);
+    im->fitted = mem_new((size_t)im->height * (size_t)im->width, sizeof *im->fitted, e);
+    return im->raw && im->fitted ? 0 : -1;
+}
+
+void images_release(struct images *im)
+{
+    scans_release(&im->scans);
+    mem_free(im->list);
+    mem_free(im->cache);
+    mem_free(im->raw);
+    mem_free(im->fitted);
+    *im = (struct images){0};
+}
+
+const char *images_name(const struct images *im, int i)
+{
+    return im->scans.list[im->list[i].scan].name;
+}
+
+uint32_t images_id(const struct images *im, int i)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (const char *p = images_name(im, i); *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 16777619u;
+    for (int k = 0; k < 4; k++)
+        hash = (hash ^ (uint32_t)(im->list[i].slice >> 8 * k & 255)) * 16777619u;
+    return hash;
+}
+
+int images_read_zscored(struct images *im, int i, float *x, struct err *e)
+{
+    const struct image *it = &im->list[i];
+    const struct refcache *r = &im->cache[it->scan];
+    size_t n = (size_t)im->height * (size_t)im->width;
+    if (refcache_read(r, it->slice, im->raw, e)) return -1;
+    image_fit(im->raw, r->height, r->width, im->fitted, im->height, im->width);
+    for (size_t k = 0; k < n; k++) {
+        x[k] = cabsf(im->fitted[k]);
+        if (!isfinite(x[k]))
+            return err_set(e, ERR_DATA, "slice %d of %s: the reference is not finite at pixel %zu",
+                           it->slice, r->path, k);
+    }
+    if (normalise_zscore(x, n) > 0.0) return 0;
+    return err_set(e, ERR_DATA, "slice %d of %s: the reference is constant", it->slice, r->path);
+}

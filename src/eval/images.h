@@ -1,0 +1,44 @@
+/* The images a study looks at: JSENSE references of scans (data/refcache.h), one centre slice a scan or
+ * all slices, as magnitude images of one size. */
+#pragma once
+
+#include "base/cfg.h"
+#include "base/err.h"
+#include "data/jsense.h"
+#include "data/refcache.h"
+#include "data/scan.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SLICES_CENTRE, SLICES_ALL };
+
+struct images_conf {
+    struct cfg_texts scans; /* files or folders */
+    const char *cache;
+    int slices;
+    int height, width; /* 0: that of the references, which then must agree */
+    struct jsense_conf jsense;
+};
+extern const struct cfg_field images_fields[];
+
+struct images {
+    int n, height, width;
+    bool whole_scans; /* all slices, not one a scan: images of one scan are not independent */
+    struct image {
+        int scan, slice;
+    } *list; /* (n), in the order of the scans */
+    struct scans scans;
+    struct refcache *cache;     /* (scans.n) */
+    float complex *raw, *fitted; /* one slice as stored, and as (height, width) */
+};
+
+/* Finds the scans and makes sure their references are there. images is released by the caller also
+ * after an error. */
+int images_open(struct images *im, const struct images_conf *c, bool quiet, struct err *e);
+void images_release(struct images *im);
+const char *images_name(const struct images *im, int i); /* of the scan */
+/* A number that depends on the scan's name and the slice only: keys the randomness of image i. */
+uint32_t images_id(const struct images *im, int i);
+/* x (height, width): the magnitude, z-scored. ERR_DATA for an image that is not finite or constant. */
+int images_read_zscored(struct images *im, int i, float *x, struct err *e);

@@ -1,0 +1,103 @@
+/* eval-study: runs one of the studies of metrics over the references of scans. */
+#include "base/cli.h"
+#include "base/io.h"
+#include "eval/images.h"
+#include "eval/study.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct eval_conf {
+    const char *output;
+    uint64_t seed;
+    struct images_conf data;
+    struct cfg_pick study;
+};
+
+static const struct cfg_field fields[] = {
+    CFG_TEXT(struct eval_conf, output, NULL, "folder of the results"),
+    CFG_U64(struct eval_conf, seed, "1", "of all randomness: the same seed gives the same bytes"),
+    CFG_GROUP(struct eval_conf, data, images_fields, "the images looked at"),
+    CFG_PICK(struct eval_conf, study, NULL, study_kinds, "what is studied"), CFG_END};
+
+static const struct study *study_of(const struct eval_conf *c)
+{
+    return (const struct study *)c->study.kind;
+}
+
+static int check(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct eval_conf *c = conf;
+    if (c->output[0] == '\0')
+        return err_set(e, ERR_CONFIG, "%s: output is empty", cfg_where(cli->cfg, "output"));
+    if (c->data.scans.n == 0)
+        return err_set(e, ERR_CONFIG, "%s: data.scans is empty", cfg_where(cli->cfg, "data.scans"));
+    if (study_of(c)->check(c->study.conf, e))
+        return err_wrap(e, "%s", cfg_where(cli->cfg, "study"));
+    return 0;
+}
+
+static int explain(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct eval_conf *c = conf;
+    struct scans scans = {0};
+    (void)cli;
+    if (scans_find(&scans, c->data.scans.v, c->data.scans.n, e)) return -1;
+    printf("study: %s, results in %s\n", study_of(c)->kind.name, c->output);
+    for (int i = 0; i < scans.n; i++) {
+        const struct scan *s = &scans.list[i];
+        printf("scan %s: %d slices, %d coils, reference %dx%d\n", s->name, s->slices, s->coils,
+               s->height, s->width);
+    }
+    scans_release(&scans);
+    study_of(c)->explain(c->study.conf, stdout);
+    return 0;
+}
+
+static int run(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct eval_conf *c = conf;
+    struct images images = {0};
+    int rc = -1;
+    if (io_mkdirs(c->output, e)) return -1;
+    if (access(c->output, W_OK | X_OK)) /* now, not after the work */
+        return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
+    if (images_open(&images, &c->data, cli->quiet, e)) goto out;
+    struct study_env env = {.output = c->output,
+                            .seed = c->seed,
+                            .quiet = cli->quiet,
+                            .out = stdout,
+                            .notes = stderr,
+                            .images = &images,
+                            .fields = fields,
+                            .conf = conf};
+    rc = study_of(c)->run(c->study.conf, &env, e);
+out:
+    images_release(&images);
+    return rc;
+}
+
+static const struct command command = {
+    .name = "eval-study",
+    .summary = "Study how image quality metrics respond to known changes of images",
+    .text =
+        "Computes (once) the JSENSE references of the scans, scores perturbed images against "
+        "them,\n"
+        "and leaves in the output folder scores.csv (every score), curves.csv (means with 95 %\n"
+        "confidence intervals), perturbations.png and .svg with their gnuplot script, example\n"
+        "pictures, config.resolved.yaml and summary.json. The last is written last: a folder that\n"
+        "has it is whole.\n"
+        "\n"
+        "    eval-study configs/perturbations.yaml --set data.slices=all\n",
+    .fields = fields,
+    .conf_size = sizeof(struct eval_conf),
+    .check = check,
+    .explain = explain,
+    .run = run,
+};
+
+int main(int argc, char **argv)
+{
+    return cli_main(&command, argc, argv);
+}

@@ -1,0 +1,36 @@
+/* Studies of metrics, a table: one file each. A study looks at images, and leaves its results in a
+ * folder, which is complete exactly when summary.json is in it. */
+#pragma once
+
+#include "base/cfg.h"
+#include "base/err.h"
+#include "eval/images.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct study_env {
+    const char *output; /* the folder; exists */
+    uint64_t seed;
+    bool quiet;
+    FILE *out, *notes; /* results and remarks for people: stdout, stderr */
+    struct images *images;
+    const struct cfg_field *fields; /* of the whole configuration, for config.resolved.yaml */
+    const void *conf;
+};
+
+struct study {
+    struct cfg_kind kind;
+    int (*check)(const void *conf, struct err *e);     /* without touching data or disk */
+    void (*explain)(const void *conf, FILE *out);      /* what it would do, in words and figures */
+    int (*run)(const void *conf, const struct study_env *env, struct err *e);
+};
+extern const struct cfg_kind *const study_kinds[]; /* NULL-ended; each is the first member of a struct study */
+
+/* Before the first result is written: what is in the folder is no longer a whole. */
+int study_open_output(const struct study_env *env, struct err *e);
+/* After the last: writes config.resolved.yaml and then summary.json. Takes over `summary`, which may be
+ * NULL when it could not be built. */
+int study_close_output(const struct study_env *env, json_t *summary, struct err *e);
