@@ -7,25 +7,26 @@
 
 #include <stdbool.h>
 
-struct cli {                 /* what every command gets besides its configuration */
-    const struct cfg *cfg;   /* for cfg_where */
+struct cli {               /* what every command gets besides its configuration */
+    const struct cfg *cfg; /* for cfg_where */
     const char *command;
     const char *config_path; /* NULL for a command without a configuration file */
     const struct cfg_field *fields;
     bool resume, quiet;
-    int threads;
+    int threads; /* of a parallel region: --threads, or what the system gives */
 };
 
 struct command {
     const char *name;
-    const char *summary;  /* one line */
-    const char *text;     /* paragraphs for --help: what it does, what it writes, an example */
+    const char *summary; /* one line */
+    const char *text;    /* paragraphs for --help: what it does, what it writes, an example */
     const struct cfg_field *fields;
     size_t conf_size;
-    /* NULL: `NAME config.yaml [--set key=value]…`. Otherwise the key that the one positional argument
-     * sets, every field is an option `--key value`, and there is no file: `make-scans OUT --scans 4`. */
+    /* NULL: `NAME config.yaml [--set key=value]…`. Otherwise the key that the one positional
+     * argument sets, every field is an option `--key value`, and there is no file: `make-scans OUT
+     * --scans 4`. */
     const char *positional;
-    bool resumable;       /* accepts --resume */
+    bool resumable; /* accepts --resume */
     /* Cross-field checks beyond the tables, without touching data or disk; may be NULL. */
     int (*check)(const void *conf, const struct cli *cli, struct err *e);
     /* --explain: says on stdout what the run would do, in figures (shapes, memory, kernels). */
@@ -33,5 +34,8 @@ struct command {
     int (*run)(const void *conf, const struct cli *cli, struct err *e);
 };
 
-/* The whole main program. Returns the exit code. */
+/* The whole main program. Returns the exit code: 0 or an `enum err_code`. Prints results on stdout;
+ * on stderr "NAME: error: TEXT", one a line, and "hint: TEXT". */
 int cli_main(const struct command *command, int argc, char **argv);
+
+const char *cli_version(void); /* "0.1.0" */

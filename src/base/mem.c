@@ -10,7 +10,10 @@
 
 enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20 };
 
-static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
 
 void *mem_new(size_t count, size_t size, struct err *e)
 {
@@ -27,13 +30,17 @@ void *mem_new(size_t count, size_t size, struct err *e)
     return memset(p, 0, round_up(bytes ? bytes : 1, ALIGNMENT));
 }
 
-void mem_free(void *p) { free(p); }
+void mem_free(void *p)
+{
+    free(p);
+}
 
 void *mem_slab_new(size_t bytes, struct err *e)
 {
     size_t len = round_up(bytes ? bytes : 1, HUGE_PAGE);
     /* Map one huge page more than needed and cut both ends, so that the slab starts on one. */
-    char *p = mmap(NULL, len + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *p =
+        mmap(NULL, len + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) {
         err_set(e, ERR_FAILED, "out of memory: a slab of %zu MiB was refused", bytes >> 20);
         return NULL;

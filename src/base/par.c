@@ -4,9 +4,15 @@
 
 enum { CHUNK = 1 << 14, BATCH = 256 };
 
-void par_set_threads(int n) { omp_set_num_threads(n > 0 ? n : omp_get_num_procs()); }
+void par_set_threads(int n)
+{
+    omp_set_num_threads(n > 0 ? n : omp_get_num_procs());
+}
 
-int par_threads(void) { return omp_get_max_threads(); }
+int par_threads(void)
+{
+    return omp_get_max_threads();
+}
 
 void par_for(int n, void (*fn)(void *ctx, int i), void *ctx)
 {

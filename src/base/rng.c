@@ -6,7 +6,8 @@
 
 struct rng rng_make(uint64_t seed, enum rng_purpose purpose, uint32_t epoch, uint32_t sample)
 {
-    return (struct rng){.key = seed, .purpose = (uint32_t)purpose, .epoch = epoch, .sample = sample};
+    return (struct rng){
+        .key = seed, .purpose = (uint32_t)purpose, .epoch = epoch, .sample = sample};
 }
 
 void rng_block(const struct rng *r, uint64_t i, uint32_t out[4])

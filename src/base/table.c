@@ -2,9 +2,9 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/num.h"
 
 #include <assert.h>
-#include <locale.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -144,13 +144,14 @@ static void put_text(const char *text, FILE *out)
 
 static void put_rows(const struct table *t, FILE *out)
 {
+    char number[NUM_TEXT];
     for (int r = -1; r < t->rows; r++) /* row -1: the header */
         for (int c = 0; c < t->columns; c++) {
             const union cell *x = r < 0 ? NULL : &t->cell[r * t->columns + c];
             if (!x || t->is_text[c])
                 put_text(x ? x->text : t->column[c], out);
             else if (!isnan(x->number))
-                fprintf(out, "%.9g", x->number);
+                fputs(num_text(number, x->number, 9), out);
             fputc(c + 1 < t->columns ? ',' : '\n', out);
         }
 }
@@ -161,11 +162,7 @@ int table_write_csv(const struct table *t, const char *path, struct err *e)
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     if (!out) return err_set(e, ERR_FAILED, "%s: out of memory", path);
-    locale_t c = newlocale(LC_ALL_MASK, "C", NULL),
-             old = uselocale(c); /* a decimal point, always */
     put_rows(t, out);
-    uselocale(old);
-    freelocale(c);
     bool failed = ferror(out);
     failed |= fclose(out) != 0;
     int r = failed ? err_set(e, ERR_FAILED, "%s: out of memory", path)
