@@ -1,5 +1,6 @@
-/* Milliseconds an image of a training step (forward, backward, Adam) and of inference, and the memory a
- * plan takes: bench_step [ssl|recon] [size] [batch] [threads] [steps] [explain]. Not a test. */
+/* Milliseconds an image of a training step (forward, backward, Adam) and of inference, and the
+ * memory a plan takes: bench_step [ssl|recon] [size] [batch] [threads] [steps] [explain]. Not a
+ * test. */
 #include "base/mem.h"
 #include "base/par.h"
 #include "base/progress.h"
@@ -18,8 +19,10 @@ static int fail(const struct err *e)
     return 1;
 }
 
-/* Time per node, by running the operators of a plan is not possible from outside; the whole is enough. */
-static int bench(const struct unet_conf *c, int size, int batch, int steps, bool explain, bool training)
+/* Time per node, by running the operators of a plan is not possible from outside; the whole is
+ * enough. */
+static int bench(const struct unet_conf *c, int size, int batch, int steps, bool explain,
+                 bool training)
 {
     struct err e = {0};
     struct graph *g = graph_new();

@@ -1,0 +1,94 @@
+/* Adam against the paper's algorithm 1 in double precision, and its behaviour at the edges. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "nn/adam.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct adam_conf conf = {1e-3, 0.9, 0.999, 1e-8};
+
+static struct params *some_params(struct graph **g)
+{
+    *g = graph_new();
+    graph_output(*g, nn_conv(*g, graph_input(*g, "input", 3), "c", 37, 3, true));
+    assert_int_equal(graph_seal(*g, NULL), 0);
+    struct params *p = params_new(*g, NULL);
+    params_init(p, 1);
+    return p;
+}
+
+static void test_against_the_paper(void **state)
+{
+    (void)state;
+    struct graph *g;
+    struct params *p = some_params(&g);
+    double *x = calloc(3 * p->len, sizeof *x), *m = x + p->len, *v = m + p->len;
+    for (size_t i = 0; i < p->len; i++)
+        x[i] = (double)p->val[i];
+    for (uint64_t t = 1; t <= 25; t++) {
+        const double lr = t < 10 ? 1e-3 : 3e-4;
+        const uint64_t version = p->version;
+        for (size_t i = 0; i < p->len; i++) {
+            p->grad[i] = (float)(sin((double)i + (double)t) * pow(10.0, (double)(i % 7) - 5.0));
+            const double d = (double)p->grad[i];
+            m[i] = conf.beta1 * m[i] + (1 - conf.beta1) * d;
+            v[i] = conf.beta2 * v[i] + (1 - conf.beta2) * d * d;
+            const double mh = m[i] / (1 - pow(conf.beta1, (double)t));
+            const double vh = v[i] / (1 - pow(conf.beta2, (double)t));
+            x[i] -= lr * mh / (sqrt(vh) + conf.eps);
+        }
+        adam_step(p, &conf, lr, t);
+        assert_true(p->version > version);
+        for (size_t i = 0; i < p->len; i++)
+            assert_true(fabs((double)p->val[i] - x[i]) < 1e-6 * (fabs(x[i]) + 1e-2 * (double)t));
+    }
+    free(x);
+    params_free(p);
+    graph_free(g);
+}
+
+static void test_first_step_is_the_learning_rate(void **state)
+{
+    (void)state;
+    struct graph *g;
+    struct params *p = some_params(&g);
+    const float before = p->val[0], still = p->val[1];
+    p->grad[0] = -123.0f;
+    adam_step(p, &conf, 0.5, 1);
+    assert_true(fabsf(p->val[0] - before - 0.5f) < 1e-6f);
+    assert_true(p->val[1] == still); /* no gradient, no move, no NaN */
+    params_free(p);
+    graph_free(g);
+}
+
+static void test_fields(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        double v;
+    } all[] = {{"lr", 1e-3}, {"beta1", 0.9}, {"beta2", 0.999}, {"eps", 1e-8}};
+    for (int k = 0; k < 4; k++) {
+        assert_string_equal(adam_fields[k].key, all[k].key);
+        assert_true(atof(adam_fields[k].def) == all[k].v);
+        assert_true(adam_fields[k].min <= all[k].v && all[k].v <= adam_fields[k].max);
+    }
+    assert_int_equal(adam_fields[4].type, CFG_TYPE_END);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_against_the_paper),
+        cmocka_unit_test(test_first_step_is_the_learning_rate),
+        cmocka_unit_test(test_fields),
+    };
+    return cmocka_run_group_tests_name("adam", tests, NULL, NULL);
+}
