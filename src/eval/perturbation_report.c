@@ -1,3 +1,4 @@
+#include "base/cli.h"
 #include "base/io.h"
 #include "base/table.h"
 #include "eval/perturbation.h"
@@ -173,10 +174,10 @@ json_t *perturbation_summary(const struct scores *s, const struct study_env *env
         json_object_set_new(perturbations, perturb_at(c, p)->kind.name,
                             summarise_perturbation(s, p, env->out));
     return json_pack(
-        "{s:s, s:i, s:i, s:s, s:[i,i], s:s, s:{s:s,s:i}, s:s, s:o, s:o}", "study", "perturbation",
-        "scans", im->scans.n, "images", im->n, "slices", slices, "size", im->height, im->width,
-        "interval", interval, "example", "scan", images_name(im, 0), "slice", im->list[0].slice,
-        "not_finite",
+        "{s:s, s:s, s:i, s:i, s:s, s:[i,i], s:s, s:{s:s,s:i}, s:s, s:o, s:o}", "study",
+        "perturbation", "version", cli_version(), "scans", im->scans.n, "images", im->n, "slices",
+        slices, "size", im->height, im->width, "interval", interval, "example", "scan",
+        images_name(im, 0), "slice", im->list[0].slice, "not_finite",
         "scores that are infinite (PSNR of an unperturbed image) are empty in the tables and left "
         "out of means and fits",
         "metrics", metrics, "perturbations", perturbations);

@@ -3,7 +3,7 @@
 #include "base/par.h"
 #include "closed_form.h"
 #include "eval/metric.h"
-#include "nn/ckpt.h"
+#include "fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,26 +37,6 @@ static struct graph *graph;
 static char dir[] = "/tmp/ssfd-metric-XXXXXX", good[64], recon[64], complex_ssl[64];
 static float a[LARGEST * LARGEST], b[LARGEST * LARGEST], c[LARGEST * LARGEST];
 
-static struct params *save(const char *path, const char *task, const struct unet_conf *conf,
-                           struct graph **g)
-{
-    struct err e = {0};
-    *g = graph_new();
-    graph_output(*g, unet_build(*g, conf, graph_input(*g, "input", conf->in_channels)));
-    struct params *p = graph_seal(*g, &e) ? NULL : params_new(*g, &e);
-    if (!p) fail_msg("%s", e.text);
-    params_init(p, 5);
-    for (int i = 0; i < p->n; i++) { /* scales and biases that show when they are left out */
-        if (p->list[i].rank != 1) continue;
-        for (size_t k = 0; k < p->list[i].len; k++)
-            p->val[p->list[i].offset + k] += 0.05f * (float)((int)(k * 7 + (size_t)i) % 11 - 5);
-    }
-    struct ckpt_info info = {.unet = *conf, .step = 1, .height = 32, .width = 32};
-    snprintf(info.task, sizeof info.task, "%s", task);
-    if (ckpt_save(path, p, &info, &e)) fail_msg("%s", e.text);
-    return p;
-}
-
 static int set_up(void **state)
 {
     (void)state;
@@ -64,13 +44,13 @@ static int set_up(void **state)
     snprintf(good, sizeof good, "%s/ssl.h5", dir);
     snprintf(recon, sizeof recon, "%s/recon.h5", dir);
     snprintf(complex_ssl, sizeof complex_ssl, "%s/complex.h5", dir);
-    weights = save(good, "ssl", &ssl, &graph);
+    weights = save_checkpoint(good, "ssl", &ssl, &graph);
     struct graph *g;
     struct unet_conf other = ssl;
-    params_free(save(recon, "recon", &other, &g));
+    params_free(save_checkpoint(recon, "recon", &other, &g));
     graph_free(g);
     other.in_channels = 2;
-    params_free(save(complex_ssl, "ssl", &other, &g));
+    params_free(save_checkpoint(complex_ssl, "ssl", &other, &g));
     graph_free(g);
     return 0;
 }

@@ -1,0 +1,72 @@
+#include "fixture.h"
+
+#include "base/h5.h"
+#include "base/mem.h"
+#include "data/fft.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <complex.h>
+#include <math.h>
+#include <stdio.h>
+
+struct params *save_checkpoint(const char *path, const char *task, const struct unet_conf *conf,
+                               struct graph **g)
+{
+    struct err e = {0};
+    *g = graph_new();
+    graph_output(*g, unet_build(*g, conf, graph_input(*g, "input", conf->in_channels)));
+    struct params *p = graph_seal(*g, &e) ? NULL : params_new(*g, &e);
+    if (!p) fail_msg("%s", e.text);
+    params_init(p, 5);
+    for (int i = 0; i < p->n; i++) {
+        if (p->list[i].rank != 1) continue;
+        for (size_t k = 0; k < p->list[i].len; k++)
+            p->val[p->list[i].offset + k] += 0.05f * (float)((int)(k * 7 + (size_t)i) % 11 - 5);
+    }
+    struct ckpt_info info = {.unet = *conf, .step = 1, .height = 32, .width = 32};
+    snprintf(info.task, sizeof info.task, "%s", task);
+    if (ckpt_save(path, p, &info, &e)) fail_msg("%s", e.text);
+    return p;
+}
+
+enum { COILS = 3 };
+
+static double complex sample(int slice, int coil, int i, int j, int side, int seed)
+{
+    double y = 2.0 * i / side - 1.0, x = 2.0 * j / side - 1.0;
+    double r = x * x / 0.6 + y * y / (0.4 + 0.02 * slice);
+    double tissue = r < 1.0 ? 1.0 + 0.3 * sin(9 * x + seed) * cos(7 * y + slice) +
+                                  0.2 * ((i / 3 + j / 4 + seed) % 2)
+                            : 0.0;
+    double angle = 2 * M_PI * coil / COILS, cx = cos(angle), cy = sin(angle);
+    double sensitivity = exp(-0.4 * ((x - cx) * (x - cx) + (y - cy) * (y - cy)));
+    return tissue * sensitivity * cexp(I * (0.8 * x * cy + 0.6 * y * cx + coil));
+}
+
+void save_scan(const char *path, int slices, int side, int seed, int bad)
+{
+    struct err e = {0};
+    const int64_t dim[] = {slices, COILS, side, side}, one[] = {1, 1, side, side};
+    struct h5 *f = h5_create(path, &e);
+    struct fft2 *fft = fft2_new(side, side, &e);
+    float complex *x = mem_new((size_t)side * (size_t)side, sizeof *x, &e);
+    if (!f || !fft || !x || h5_make(f, "kspace", H5_C64, 4, dim, &e)) fail_msg("%s", e.text);
+    for (int s = 0; s < slices; s++)
+        for (int c = 0; c < COILS; c++) {
+            for (int k = 0; k < side * side; k++)
+                x[k] = (float complex)sample(s, c, k / side, k % side, side, seed);
+            fft2_forward(fft, x);
+            if (bad && s == slices / 2 && c == 1) x[side + 2] = NAN;
+            const int64_t start[] = {s, c, 0, 0};
+            if (h5_write_c64(f, "kspace", 4, start, one, x, &e)) fail_msg("%s", e.text);
+        }
+    if (h5_commit(f, &e)) fail_msg("%s", e.text);
+    h5_close(f);
+    fft2_free(fft);
+    mem_free(x);
+}
