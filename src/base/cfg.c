@@ -111,7 +111,7 @@ struct cfg *cfg_build(const struct cfg_field *fields, void *conf, const char *na
 {
     struct cfg *c = mem_new(1, sizeof *c, e);
     if (!c) return NULL;
-    struct cfg_load l = {.cfg = c, .arena = &c->arena};
+    struct cfg_load l = {.cfg = c, .arena = &c->arena, .fields = fields};
     char *own = name ? arena_text(&c->arena, name, strlen(name)) : NULL;
     int failed = 0;
     if (name && !own)

@@ -318,13 +318,13 @@ static void remember(struct cfg_load *l, const struct yaml_node *n, const char *
     l->no_memory |= !p->where;
 }
 
-/* A key that stands in the wrong group is found by its name: "batch" is "train.batch". */
+/* The dotted path of a key that is known in some other group, or NULL. */
 static const char *elsewhere(struct cfg_load *l, const struct cfg_field *fields, const char *key)
 {
+    const struct cfg_field *here = cfg_find(fields, key, strlen(key));
+    if (here) return here->key;
     for (const struct cfg_field *f = fields; f->key; f++) {
-        if (f->type != CFG_TYPE_GROUP) continue;
-        const struct cfg_field *inner = cfg_find(f->group, key, strlen(key));
-        const char *below = inner ? inner->key : elsewhere(l, f->group, key);
+        const char *below = f->type == CFG_TYPE_GROUP ? elsewhere(l, f->group, key) : NULL;
         if (below) return arena_print(l->arena, "%s.%s", f->key, below);
     }
     return NULL;
@@ -341,11 +341,13 @@ static void unknown_key(struct cfg_load *l, const struct cfg_field *fields,
     struct cfg_nearest near = cfg_nearest_to(key->text, strlen(key->text));
     for (const struct cfg_field *f = fields; f->key; f++)
         cfg_offer(&near, f->key);
-    const char *best = elsewhere(l, fields, key->text);
-    if (!best) best = near.best;
+    const char *other = elsewhere(l, l->fields, key->text);
     cfg_quote(q, key->text);
-    if (best)
-        cfg_mistake(l, key, "unknown key '%s%s' (did you mean '%s'?)", prefix, q, best);
+    if (other)
+        cfg_mistake(l, key, "unknown key '%s%s' (did you mean '%s'%s?)", prefix, q, other,
+                    strchr(other, '.') ? "" : " outside every group");
+    else if (near.best)
+        cfg_mistake(l, key, "unknown key '%s%s' (did you mean '%s'?)", prefix, q, near.best);
     else
         cfg_mistake(l, key, "unknown key '%s%s'", prefix, q);
 }

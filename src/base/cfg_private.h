@@ -29,6 +29,7 @@ struct cfg {
 struct cfg_load {
     struct cfg *cfg;
     struct arena *arena;
+    const struct cfg_field *fields; /* the whole table, to say where a misplaced key belongs */
     int mistakes, shown;
     size_t used;
     char text[sizeof((struct err *)0)->text];

@@ -202,6 +202,20 @@ static void the_wrong_kind_of_document_is_refused(void **state)
             "f.yaml:2:23: duplicate key 'perturbations.blur'");
 }
 
+static void misplaced_keys_are_sent_home(void **state)
+{
+    (void)state;
+    refused("name: x\nbatch: 3\n", NULL,
+            "f.yaml:2:1: unknown key 'batch' (did you mean 'train.batch'?)");
+    refused("name: x\ntrain: {seed: 3}\n", NULL,
+            "f.yaml:2:9: unknown key 'train.seed' (did you mean 'seed' outside every group?)");
+    refused("name: x\nmask: {kind: full, lr: 1}\n", NULL,
+            "f.yaml:2:20: unknown key 'mask.lr' (did you mean 'train.lr'?)");
+    refused("name: x\ntrain: {btach: 3, whatever: 4}\n", NULL,
+            "f.yaml:2:9: unknown key 'train.btach' (did you mean 'batch'?)\n"
+            "f.yaml:2:19: unknown key 'train.whatever'");
+}
+
 static void control_characters_do_not_reach_the_terminal(void **state)
 {
     (void)state;
@@ -568,6 +582,7 @@ int main(void)
         cmocka_unit_test(numbers_are_strict),
         cmocka_unit_test(good_numbers_are_taken),
         cmocka_unit_test(the_wrong_kind_of_document_is_refused),
+        cmocka_unit_test(misplaced_keys_are_sent_home),
         cmocka_unit_test(control_characters_do_not_reach_the_terminal),
         cmocka_unit_test(mistakes_beyond_twenty_are_counted),
         cmocka_unit_test(hostile_files_are_refused_at_once),
