@@ -1,0 +1,26 @@
+/* From the raw k-space of one slice to its reference image, as the authors' pipeline does it: centred
+ * inverse FFT of every coil, centre crop (or zero padding) to the scan's image size, and back to
+ * k-space, whose centre gives the JSENSE sensitivities S; reference = sum_c conj(S_c) image_c.
+ * Work space and results of one thread. */
+#pragma once
+
+#include "data/fft.h"
+#include "data/jsense.h"
+#include "data/scan.h"
+
+struct reference {
+    int coils, readout, phase, height, width;
+    struct jsense *jsense;
+    struct fft2 *raw_fft, *fft; /* of (readout, phase), of (height, width) */
+    float complex *raw;         /* (coil, readout, phase): fill before reference_make, which spoils it */
+    float complex *images;      /* (coil, height, width) */
+    float complex *kspace;      /* (coil, height, width), cropped */
+    float complex *maps;        /* (coil, height, width) */
+    float complex *kernels;     /* result: (coil, k, k) */
+    float complex *image;       /* result: (height, width) */
+    float *rss;                 /* result: (height, width) */
+};
+
+int reference_init(struct reference *r, const struct scan *s, const struct jsense_conf *c, struct err *e);
+void reference_release(struct reference *r); /* of a zeroed struct: legal */
+int reference_make(struct reference *r, struct err *e);
