@@ -6,11 +6,13 @@
 #include "base/png.h"
 #include "eval/perturbation.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int ascending(const void *a, const void *b)
 {
@@ -193,12 +195,23 @@ static void put_script(FILE *f, const struct scores *s, const struct study_env *
     fputs("    unset multiplot; reset\n}\nunset output\n", f);
 }
 
+/* A figure of an earlier run must not stand beside the tables of this one. */
+static int remove_old(const struct study_env *env, const char *name, struct err *e)
+{
+    char path[PATH_MAX];
+    if (io_path(path, sizeof path, e, "%s/%s", env->output, name)) return -1;
+    if (unlink(path) == 0 || errno == ENOENT) return 0;
+    return err_set(e, ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
+}
+
 static int draw(const struct scores *s, const struct study_env *env, struct err *e)
 {
     char path[PATH_MAX], *text = NULL;
     size_t len = 0;
     bool drawn = false;
-    if (io_path(path, sizeof path, e, "%s/perturbations.gp", env->output)) return -1;
+    if (remove_old(env, "perturbations.png", e) || remove_old(env, "perturbations.svg", e) ||
+        io_path(path, sizeof path, e, "%s/perturbations.gp", env->output))
+        return -1;
     FILE *f = open_memstream(&text, &len);
     if (!f) return err_set(e, ERR_FAILED, "out of memory");
     put_script(f, s, env);

@@ -214,6 +214,38 @@ static void writes_a_whole_folder(void **state)
     mem_free(summary);
 }
 
+/* Without gnuplot the study is whole but for the pictures, and says so. */
+static void figure_is_optional(void **state)
+{
+    (void)state;
+    char *path = strdup(getenv("PATH") ? getenv("PATH") : "");
+    assert_non_null(path);
+    int have = system("command -v gnuplot >/dev/null") == 0;
+    int first = run("", "2"), drawn = io_exists(in_dir("out/perturbations.png")) &&
+                                      io_exists(in_dir("out/perturbations.svg"));
+    setenv("PATH", "/nowhere", 1);
+    int second = run("", "2");
+    setenv("PATH", path, 1);
+    free(path);
+    assert_int_equal(first, 0);
+    assert_int_equal(drawn, have);
+    assert_int_equal(second, 0);
+    assert_non_null(strstr(text, "gnuplot is not installed"));
+    assert_true(io_exists(in_dir("out/perturbations.gp")));
+    assert_true(io_exists(in_dir("out/summary.json")));
+    assert_false(io_exists(in_dir("out/perturbations.png"))); /* not the one of the first run */
+}
+
+static void shipped_configuration_is_valid(void **state)
+{
+    (void)state;
+    char command[1200];
+    snprintf(command, sizeof command,
+             "%s/src/eval/eval-study %s/configs/perturbations.yaml --check >%s",
+             getenv("SSFD_BUILD"), getenv("SSFD_SOURCE"), in_dir("stdout"));
+    assert_int_equal(system(command), 0);
+}
+
 /* The line of the summary is least squares: checked by hand on the table's own means. */
 static void line_is_least_squares(void **state)
 {
@@ -396,6 +428,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(writes_a_whole_folder, fresh),
+        cmocka_unit_test_setup(figure_is_optional, fresh),
+        cmocka_unit_test_setup(shipped_configuration_is_valid, fresh),
         cmocka_unit_test_setup(line_is_least_squares, fresh),
         cmocka_unit_test_setup(repeats_bit_for_bit, fresh),
         cmocka_unit_test_setup(subsets_repeat_the_whole, fresh),
