@@ -1,0 +1,232 @@
+#include "data/knee_paint.h"
+
+#include <math.h>
+
+static uint32_t mix(uint32_t h)
+{
+    h ^= h >> 16;
+    h *= 0x7feb352du; /* "lowbias32", C. Wellons' search of 32-bit hashes */
+    h ^= h >> 15;
+    h *= 0x846ca68bu;
+    return h ^ h >> 16;
+}
+
+static float lattice(uint32_t column, uint32_t z)
+{
+    return (float)(int32_t)mix(column + z * 0x9e3779b1u) * 0x1p-31f;
+}
+
+static float fade(float t)
+{
+    return t * t * t * (t * (t * 6 - 15) + 10);
+}
+
+float knee_field(uint32_t key, float x, float y, float z)
+{
+    float fx = floorf(x), fy = floorf(y), fz = floorf(z);
+    float tx = fade(x - fx), ty = fade(y - fy), tz = fade(z - fz);
+    uint32_t ix = (uint32_t)(int32_t)fx, iy = (uint32_t)(int32_t)fy, iz = (uint32_t)(int32_t)fz;
+    float plane[2];
+    for (uint32_t k = 0; k < 2; k++) {
+        float line[2];
+        for (uint32_t j = 0; j < 2; j++) {
+            uint32_t h = key + (iy + j) * 0x85ebca77u + (iz + k) * 0xc2b2ae3du;
+            float a = lattice(h, ix), b = lattice(h, ix + 1);
+            line[j] = a + (b - a) * tx;
+        }
+        plane[k] = line[0] + (line[1] - line[0]) * ty;
+    }
+    return plane[0] + (plane[1] - plane[0]) * tz;
+}
+
+float clampf(float x, float lo, float hi)
+{
+    return x < lo ? lo : x > hi ? hi : x;
+}
+
+float smoothstep(float lo, float hi, float x)
+{
+    float t = clampf((x - lo) / (hi - lo), 0, 1);
+    return t * t * (3 - 2 * t);
+}
+
+float smooth_min(float a, float b, float k)
+{
+    float h = clampf(0.5f + 0.5f * (b - a) / k, 0, 1);
+    return b + (a - b) * h - k * h * (1 - h);
+}
+
+float smooth_max(float a, float b, float k)
+{
+    return -smooth_min(-a, -b, k);
+}
+
+/* First-order distance to f = 1 for f = |p / r|: (f - 1) / |grad f|. */
+float ellipsoid(struct vec3 p, float cx, float cy, float cz, float rx, float ry, float rz)
+{
+    float x = (p.x - cx) / rx, y = (p.y - cy) / ry, z = (p.z - cz) / rz;
+    float f = sqrtf(x * x + y * y + z * z) + 1e-6f;
+    float gx = x / rx, gy = y / ry, gz = z / rz;
+    return (f - 1) * f / (sqrtf(gx * gx + gy * gy + gz * gz) + 1e-6f);
+}
+
+float cylinder(float x, float y, float rx, float ry)
+{
+    return ellipsoid((struct vec3){x, y, 0}, 0, 0, 0, rx, ry, 1);
+}
+
+float capsule(struct vec3 p, struct vec3 a, struct vec3 b, float radius)
+{
+    float dx = b.x - a.x, dy = b.y - a.y, dz = b.z - a.z;
+    float px = p.x - a.x, py = p.y - a.y, pz = p.z - a.z;
+    float t = clampf((px * dx + py * dy + pz * dz) / (dx * dx + dy * dy + dz * dz), 0, 1);
+    px -= t * dx;
+    py -= t * dy;
+    pz -= t * dz;
+    return sqrtf(px * px + py * py + pz * pz) - radius;
+}
+
+void brush_tissue(struct brush *b, enum tissue t, float gain, float distance)
+{
+    float a = clampf(0.5f - distance / b->edge, 0, 1);
+    if (a <= 0) return;
+    b->s.water += (b->k->tissue[t].water * gain - b->s.water) * a;
+    b->s.fat += (b->k->tissue[t].fat * gain - b->s.fat) * a;
+}
+
+float brush_field(const struct brush *b, uint32_t salt, float sx, float sy, float sz)
+{
+    float f = knee_field(b->k->key + salt * 0x9e3779b9u, b->q.x / sx, b->q.y / sy, b->q.z / sz);
+    return b->k->texture * f;
+}
+
+/* ---- bones ---- */
+
+/* Shaft flaring into two condyles, with the intercondylar notch between them at the back and the
+ * shallow trochlea in front. */
+static float femur_at(const struct knee *k, struct vec3 p)
+{
+    float z = p.z - k->gap;
+    float x = p.x + 0.11f * (z - 25); /* the shaft leans laterally going up */
+    float flare = smoothstep(90, 20, z);
+    flare *= sqrtf(flare);
+    float w = k->femur_width;
+    float shaft = cylinder(x, p.y - 2 - 4 * flare, 14 + (27 * w - 1) * flare, 14 + 10 * flare);
+    float d = smooth_max(shaft, 22 - z, 8);
+    for (int side = 0; side < 2; side++) {
+        float s = side ? -1.0f : 1.0f, r = k->condyle[side];
+        float c = ellipsoid(p, s * 21.5f * w, side ? -5 : -8, 20.5f * r + k->gap, 15.5f * w * r,
+                            30 * r, 20.5f * r);
+        d = smooth_min(d, c, 6);
+        d = smooth_min(d, ellipsoid(p, s * 36 * w, -2, 27 + k->gap, 5.5f, 11, 10),
+                       6); /* epicondyle */
+    }
+    float notch = capsule((struct vec3){p.x, p.y * 0.55f, z}, (struct vec3){0, -30, 4},
+                          (struct vec3){0, 1, 9}, k->notch);
+    float trochlea = capsule((struct vec3){p.x * 0.7f, p.y, z}, (struct vec3){0, 37, 60},
+                             (struct vec3){0, 34, -10}, 11);
+    d = smooth_max(d, -notch, 5);
+    return smooth_max(d, -trochlea, 5);
+}
+
+static float plateau_at(const struct knee *k, struct vec3 p)
+{
+    float m = (p.x - 21) / 13, l = (p.x + 21) / 13, y = p.y / 22;
+    float z = -1.6f * expf(-m * m - y * y) - 0.4f * expf(-l * l - y * y); /* hollows */
+    float s1 = (p.x - 5.5f) / 3.2f, s2 = (p.x + 4.5f) / 3.2f, yy = (p.y + 2) / 9;
+    z += k->spine * (expf(-s1 * s1 - yy * yy) + 0.85f * expf(-s2 * s2 - yy * yy));
+    return -k->gap + z + k->tilt * p.y - 0.0022f * p.x * p.x;
+}
+
+static float tibia_at(const struct knee *k, struct vec3 p, float plateau)
+{
+    float flare = smoothstep(-72, -5, p.z), w = k->femur_width;
+    float side = cylinder(p.x - 1.5f * flare, p.y + 3 - 6 * (1 - flare), 13 + 25.5f * w * flare,
+                          13.5f + 11.5f * flare);
+    return smooth_max(side, 0.95f * (p.z - plateau), 4);
+}
+
+struct bones bones_at(const struct knee *k, struct vec3 p)
+{
+    const float far = 60;
+    struct bones d = {far, far, far, far, far, plateau_at(k, p)};
+    if (p.z > -8) d.femur = femur_at(k, p);
+    if (p.z < 14) d.tibia = tibia_at(k, p, d.plateau);
+    if (p.z < 0 && p.x < -8) {
+        struct vec3 a = {-33, -17, -22}, b = {-29, -14, -260};
+        d.fibula = smooth_min(capsule(p, a, b, 5.5f), ellipsoid(p, -33, -17, -20, 9, 9, 11), 6);
+    }
+    if (p.y > 18) d.patella = ellipsoid(p, 0, 38, 30, 21, 9, 21);
+    d.nearest = fminf(fminf(d.femur, d.tibia), fminf(d.fibula, d.patella));
+    return d;
+}
+
+/* Fatty marrow: trabeculae along the load and across, islands of red marrow, the scar of the growth
+ * plate, an oedema. `depth` is positive, from the surface. */
+static void paint_marrow(struct brush *b, float depth, float scar_z, float cortex)
+{
+    const struct knee *k = b->k;
+    float along = brush_field(b, 1, 1.3f, 1.5f, 5), fine = brush_field(b, 2, 1.5f, 1.5f, 1.7f);
+    float broad = brush_field(b, 3, 6, 6, 7);
+    float gain = 1 + k->trabeculae * (0.13f * along + 0.12f * fine + 0.07f * broad);
+    float near = expf(-depth / 5); /* denser bone below the surface */
+    brush_tissue(b, T_MARROW, gain * (1 - 0.12f * near), cortex - depth);
+    float red = knee_field(k->key + 77, b->q.x / 14, b->q.y / 14, b->q.z / 20);
+    float share = k->red_marrow * smoothstep(0.0f, 0.6f, red) * smoothstep(3, 9, depth);
+    struct amplitude *s = &b->s;
+    s->water += share * (k->tissue[T_RED_MARROW].water * gain - s->water);
+    s->fat += share * (k->tissue[T_RED_MARROW].fat * gain - s->fat);
+    float wave = knee_field(k->key + 78, b->p.x / 9, b->p.y / 9, 0);
+    float scar = fabsf(b->p.z - scar_z - 2.2f * wave - 0.004f * b->p.x * b->p.x) - 0.55f;
+    float dark = k->scar * clampf(0.5f - scar / (b->edge + 0.5f), 0, 1) * smoothstep(0, 3, depth);
+    s->water *= 1 - dark;
+    s->fat *= 1 - dark;
+    if (k->lesion_radius > 0) {
+        float dx = b->p.x - k->lesion.x, dy = b->p.y - k->lesion.y, dz = b->p.z - k->lesion.z;
+        float r = sqrtf(dx * dx + dy * dy + dz * dz) / k->lesion_radius + 0.3f * broad;
+        float a = 0.8f * smoothstep(1, 0.3f, r);
+        s->water += a * (k->tissue[T_OEDEMA].water * gain - s->water);
+        s->fat += a * (k->tissue[T_OEDEMA].fat * gain - s->fat);
+    }
+}
+
+static void paint_cartilage(struct brush *b, float distance, float thickness)
+{
+    float layer = smoothstep(0, thickness, distance); /* brighter towards the surface: longer T2 */
+    float gain = 0.86f + 0.26f * layer + 0.08f * brush_field(b, 4, 2, 2, 2);
+    brush_tissue(b, T_CARTILAGE, gain, distance - thickness);
+}
+
+void bones_paint(struct brush *b, const struct bones *d)
+{
+    const struct knee *k = b->k;
+    const struct vec3 p = b->p;
+    const float reach = b->edge;
+    if (d->nearest > 4 + reach) return;
+    float uneven = 1 + 0.25f * knee_field(k->key + 79, p.x / 8, p.y / 8, p.z / 8);
+    float front = smoothstep(10, 30, p.y);
+    float femoral = k->cartilage * uneven * smoothstep(19 + 25 * front, 12 + 25 * front, p.z) *
+                    fmaxf(smoothstep(6, 10, fabsf(p.x)), front);
+    float tibial = k->cartilage * uneven *
+                   smoothstep(34 * k->femur_width, 29 * k->femur_width, fabsf(p.x)) *
+                   smoothstep(3, 8, fabsf(p.x));
+    /* where they meet, each has half of the room, less a film of fluid */
+    float half = 0.5f * (d->femur + d->tibia) - 0.2f;
+    femoral = fminf(femoral, half);
+    tibial = fminf(tibial, half);
+    if (femoral > 0.3f) paint_cartilage(b, d->femur, femoral);
+    if (tibial > 0.3f && p.z > d->plateau - 3) paint_cartilage(b, d->tibia, tibial);
+    float shaft = smoothstep(35, 90, fabsf(p.z));
+    float shell = k->cortex * (0.8f + 2.6f * shaft) * uneven;
+    const float bone[4] = {d->femur, d->tibia, d->fibula, d->patella};
+    for (int i = 0; i < 4; i++) {
+        if (bone[i] > reach) continue;
+        brush_tissue(b, T_CORTEX, 1 + 0.5f * brush_field(b, 5, 2, 2, 6), bone[i]);
+        if (bone[i] < reach - shell)
+            paint_marrow(b, -bone[i],
+                         i == 0   ? k->scar_femur
+                         : i == 1 ? k->scar_tibia
+                                  : -1000,
+                         shell);
+    }
+}
