@@ -96,7 +96,7 @@ class UNet:
         b = self.param(name + ".deconv.bias", filters) if context else None
         x = F.conv_transpose2d(x, w, b, stride=2)
         if context:
-            return self.group_norm(F.relu(x), f"{name}.deconv_norm")
+            return self.group_norm(F.relu(x), f"{name}.upnorm")
         return F.leaky_relu(F.instance_norm(x), 0.2)
 
     def __call__(self, x):
