@@ -78,10 +78,14 @@ double golden_uniform(const char *name, uint64_t i)
     return 2 * ((double)(z >> 11) * 0x1p-53) - 1;
 }
 
-void golden_fill(const char *name, size_t n, double *x)
+void golden_image(const struct golden *g, const char *name, size_t n, double *x)
 {
+    const struct golden_entry *e = golden_find(g, "stream");
+    char stream[64];
+    assert_non_null(e);
+    snprintf(stream, sizeof stream, "%s%.0f", name, e->v[0]);
     for (size_t i = 0; i < n; i++)
-        x[i] = (float)golden_uniform(name, i);
+        x[i] = (float)golden_uniform(stream, i);
 }
 
 void golden_param(const char *name, int rank, const int *dim, double *x)

@@ -23,7 +23,9 @@ const struct golden_entry *golden_find(const struct golden *g, const char *name)
 
 /* Number i of the stream `name`, in [-1, 1). */
 double golden_uniform(const char *name, uint64_t i);
-void golden_fill(const char *name, size_t n, double *x); /* as float32 */
+/* "input" or "target": the stream of that name with the number the file gives appended. As float32.
+ */
+void golden_image(const struct golden *g, const char *name, size_t n, double *x);
 /* Initial values of a parameter, as float32. */
 void golden_param(const char *name, int rank, const int *dim, double *x);
 

@@ -133,7 +133,7 @@ static void step_forward(struct naive_net *net, int i)
     const struct shape s = net->shape[i - t->a];
     const struct naive_param *w = net->weight[i] < 0 ? NULL : &net->param[net->weight[i]];
     const double *x = net->y[i - t->a], *val = w ? w->val : NULL,
-                 *bias = t->affine ? w[1].val : NULL;
+                 *bias = w && t->affine ? w[1].val : NULL;
     double *y = net->y[i + 1];
     switch (t->kind) {
     case NAIVE_CONV:
@@ -179,7 +179,8 @@ static void step_backward(struct naive_net *net, int i)
     const struct shape s = net->shape[i - t->a];
     struct naive_param *w = net->weight[i] < 0 ? NULL : &net->param[net->weight[i]];
     const double *x = net->y[i - t->a], *dy = net->dy[i + 1], *val = w ? w->val : NULL;
-    double *dx = net->dy[i - t->a], *dw = w ? w->grad : NULL, *db = t->affine ? w[1].grad : NULL;
+    double *dx = net->dy[i - t->a], *dw = w ? w->grad : NULL,
+           *db = w && t->affine ? w[1].grad : NULL;
     switch (t->kind) {
     case NAIVE_CONV:
         naive_conv_back(s, t->filters, t->side, x, val, dy, dx, dw, db);
@@ -219,11 +220,19 @@ static void step_backward(struct naive_net *net, int i)
     }
 }
 
+static void maybe_round(const struct naive_net *net, struct shape s, double *x)
+{
+    for (size_t i = 0; net->single && i < shape_len(s); i++)
+        x[i] = (float)x[i];
+}
+
 double naive_net_forward(struct naive_net *net, const double *x, const double *target)
 {
     memcpy(net->y[0], x, shape_len(net->shape[0]) * sizeof *x);
-    for (int i = 0; i < net->n; i++)
+    for (int i = 0; i < net->n; i++) {
         step_forward(net, i);
+        maybe_round(net, net->shape[i + 1], net->y[i + 1]);
+    }
     return has_l2(net) ? net->y[net->n][0]
                        : naive_l2(shape_len(net->shape[net->n]), net->y[net->n], target);
 }
@@ -238,6 +247,8 @@ void naive_net_backward(struct naive_net *net, const double *target)
         net->dy[net->n][0] = 1;
     else
         naive_l2_back(shape_len(net->shape[net->n]), net->y[net->n], target, net->dy[net->n], NULL);
-    for (int i = net->n - 1; i >= 0; i--)
+    for (int i = net->n - 1; i >= 0; i--) {
+        maybe_round(net, net->shape[i + 1], net->dy[i + 1]);
         step_backward(net, i);
+    }
 }

@@ -52,6 +52,7 @@ struct naive_net {
     int weight[NAIVE_STEPS]; /* first parameter of a step, or -1 */
     struct naive_param param[NAIVE_PARAMS];
     const double *keep[NAIVE_STEPS]; /* dropout masks, borrowed; NULL: identity */
+    bool single; /* round every value and its gradient to float32: what that precision costs */
 };
 
 struct naive_net *naive_net_new(const struct naive_step *steps, struct shape input);

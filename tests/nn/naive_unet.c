@@ -64,7 +64,7 @@ void naive_unet(const struct unet_conf *conf, struct naive_step *steps)
         if (context) {
             add(&w, (struct naive_step){.kind = NAIVE_RELU}, "relu");
             add(&w, (struct naive_step){NAIVE_GROUPNORM, .groups = conf->groups, .affine = true},
-                "up%d.upnorm", level);
+                "up%d.deconv_norm", level);
         } else {
             add(&w, (struct naive_step){.kind = NAIVE_INSTANCENORM}, "norm");
             add(&w, (struct naive_step){NAIVE_LEAKY, .slope = 0.2}, "relu");

@@ -1,5 +1,6 @@
-/* The engine agrees with PyTorch on small versions of both UNets: output, feature tap and every gradient to a
- * relative error of 1e-5 (norm-wise, compare.h), the loss after ten Adam steps to 1e-4. */
+/* The engine agrees with PyTorch on small versions of both UNets: output, feature tap and every
+ * gradient to a relative error of 1e-5 (norm-wise, compare.h), the loss after ten Adam steps to
+ * 1e-4. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -36,17 +37,17 @@ static struct graph *network(const struct unet_conf *conf, bool tap)
     return g;
 }
 
-static void fill(const char *name, size_t n, float *out)
+static void fill(const struct golden *gold, const char *name, size_t n, float *out)
 {
     double *x = calloc(n, sizeof *x);
     assert_non_null(x);
-    golden_fill(name, n, x);
+    golden_image(gold, name, n, x);
     for (size_t i = 0; i < n; i++)
         out[i] = (float)x[i];
     free(x);
 }
 
-static struct engine engine_new(bool ssl)
+static struct engine engine_new(const struct golden *gold, bool ssl)
 {
     const struct unet_conf conf = golden_conf(ssl);
     const struct shape s = golden_input(ssl);
@@ -64,11 +65,12 @@ static struct engine engine_new(bool ssl)
         free(x);
     }
     t.params->version++;
-    t.plan = plan_new(t.graph, t.params,
-                      (struct plan_conf){.batch = s.n, .height = s.h, .width = s.w, .training = true}, &e);
+    t.plan = plan_new(
+        t.graph, t.params,
+        (struct plan_conf){.batch = s.n, .height = s.h, .width = s.w, .training = true}, &e);
     if (!t.plan) fail_msg("plan_new: %s", e.text);
-    fill("input", shape_len(s), plan_input(t.plan, "input"));
-    fill("target", shape_len(s), plan_input(t.plan, "target"));
+    fill(gold, "input", shape_len(s), plan_input(t.plan, "input"));
+    fill(gold, "target", shape_len(s), plan_input(t.plan, "target"));
     return t;
 }
 
@@ -130,7 +132,9 @@ static void check_training(const struct golden *gold, struct engine *t)
             assert_non_null(e);
             assert_int_equal(e->len, 11);
             const double err = fabs(plan_loss(t->plan) / e->v[step] - 1);
-            if (step == 10) printf("  loss at step 10 %.7g, %s %.7g: relative error %.2e\n", plan_loss(t->plan), names[k], e->v[step], err);
+            if (step == 10)
+                printf("  loss at step 10 %.7g, %s %.7g: relative error %.2e\n", plan_loss(t->plan),
+                       names[k], e->v[step], err);
             assert_true(err <= (step ? 1e-4 : 1e-5));
         }
         plan_backward(t->plan);
@@ -141,7 +145,7 @@ static void check_training(const struct golden *gold, struct engine *t)
 static void check_network(bool ssl)
 {
     struct golden *gold = golden_read(ssl ? "ssl.txt" : "recon.txt");
-    struct engine t = engine_new(ssl);
+    struct engine t = engine_new(gold, ssl);
     const struct golden_entry *count = golden_find(gold, "parameters");
     assert_non_null(count);
     assert_int_equal(t.params->len, (size_t)count->v[0]);
@@ -168,31 +172,27 @@ static void test_recon(void **state)
     check_network(false);
 }
 
-/* The paper's networks, from the defaults of the configuration. */
+/* The paper's networks. */
 static void test_default_sizes(void **state)
 {
     (void)state;
     static const struct {
-        const struct cfg_field *fields;
+        struct unet_conf conf;
         const char *file;
         size_t count;
-    } nets[] = {{unet_ssl_fields, "ssl.txt", 3034381}, {unet_recon_fields, "recon.txt", 1923714}};
+    } nets[] = {{{1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1}, "ssl.txt", 3034381},
+                {{2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0}, "recon.txt", 1923714}};
     for (int k = 0; k < 2; k++) {
         struct golden *gold = golden_read(nets[k].file);
         const struct golden_entry *count = golden_find(gold, "default_parameters");
-        struct unet_conf conf = {0};
-        struct err e = {0};
-        struct cfg *cfg = cfg_load(nets[k].fields, &conf, NULL, NULL, 0, &e);
-        if (!cfg) fail_msg("cfg_load: %s", e.text);
-        struct graph *g = network(&conf, false);
-        struct params *p = params_new(g, &e);
+        struct graph *g = network(&nets[k].conf, false);
+        struct params *p = params_new(g, NULL);
         assert_non_null(p);
         assert_non_null(count);
         assert_int_equal(p->len, nets[k].count);
         assert_int_equal(p->len, (size_t)count->v[0]);
         params_free(p);
         graph_free(g);
-        cfg_free(cfg);
         golden_free(gold);
     }
 }

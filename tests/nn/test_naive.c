@@ -165,8 +165,8 @@ static void check_torch(bool ssl)
     naive_unet(&conf, steps);
     struct naive_net *net = naive_net_new(steps, s);
     double *x = calloc(shape_len(s), sizeof *x), *target = calloc(shape_len(s), sizeof *x);
-    golden_fill("input", shape_len(s), x);
-    golden_fill("target", shape_len(s), target);
+    golden_image(gold, "input", shape_len(s), x);
+    golden_image(gold, "target", shape_len(s), target);
     for (int p = 0; p < net->nparams; p++)
         golden_param(net->param[p].name, net->param[p].rank, net->param[p].dim, net->param[p].val);
     const double loss = naive_net_forward(net, x, target);

@@ -49,7 +49,8 @@ static void seal(struct graph *g)
     if (graph_seal(g, &e)) fail_msg("graph_seal: %s", e.text);
 }
 
-/* Outputs: the value, named "result" unless it has a name, and the loss against a target of its size. */
+/* Outputs: the value, named "result" unless it has a name, and the loss against a target of its
+ * size. */
 static void finish(struct graph *g, int value, const char *name, int channels)
 {
     graph_output(g, name ? graph_name(g, value, "%s", name) : value);
@@ -60,7 +61,8 @@ static void finish(struct graph *g, int value, const char *name, int channels)
 
 struct graph *twin_graph(const struct naive_step *steps, struct shape input)
 {
-    struct naive_net *net = naive_net_new(steps, input); /* for the names of steps and the channels */
+    struct naive_net *net =
+        naive_net_new(steps, input); /* for the names of steps and the channels */
     struct graph *g = graph_new();
     int value[NAIVE_STEPS + 1] = {graph_input(g, "input", input.c)};
     for (int i = 0; i < net->n; i++) {
@@ -97,9 +99,10 @@ struct twin twin_new(const struct naive_step *steps, const struct unet_conf *con
     t.naive = naive_net_new(steps, input);
     t.params = params_new(t.graph, &e);
     if (!t.params) fail_msg("params_new: %s", e.text);
-    t.plan = plan_new(t.graph, t.params,
-                      (struct plan_conf){.batch = input.n, .height = input.h, .width = input.w, .training = true},
-                      &e);
+    t.plan = plan_new(
+        t.graph, t.params,
+        (struct plan_conf){.batch = input.n, .height = input.h, .width = input.w, .training = true},
+        &e);
     if (!t.plan) fail_msg("plan_new: %s", e.text);
     t.nx = shape_len(input);
     t.x = calloc(t.nx, sizeof *t.x);
@@ -129,7 +132,8 @@ static void to_f32(size_t n, const double *x, float *y)
         y[i] = (float)x[i];
 }
 
-/* Of a ReLU: |x|. Of a max pool: how far the two largest of a window are apart, unless they are equal. */
+/* Of a ReLU: |x|. Of a max pool: how far the two largest of a window are apart. Exact zeros and
+ * ties count as none: they come from earlier ReLUs and are exact in the engine, too. */
 static double kink(const struct naive_net *net, int i)
 {
     const struct naive_step *t = &net->step[i];
@@ -138,7 +142,7 @@ static double kink(const struct naive_net *net, int i)
     double least = INFINITY;
     if (t->kind == NAIVE_RELU || t->kind == NAIVE_LEAKY)
         for (size_t k = 0; k < shape_len(s); k++)
-            least = fmin(least, fabs(x[k]));
+            if (x[k] != 0) least = fmin(least, fabs(x[k]));
     if (t->kind != NAIVE_MAXPOOL) return least;
     for (size_t k = 0; k < shape_len(s); k++) {
         const size_t c = k % (size_t)s.c, col = k / (size_t)s.c % (size_t)s.w / 2,
@@ -181,8 +185,10 @@ void twin_fill(struct twin *t, uint64_t seed)
         for (int p = 0; p < t->naive->nparams; p++) {
             struct naive_param *q = &t->naive->param[p];
             const bool bias = strstr(q->name, ".bias");
-            if (q->fan_in) fill_normal(&r, q->len, 0, sqrt(2 / (double)q->fan_in), q->val);
-            else fill_normal(&r, q->len, bias ? 0 : 1, 0.3, q->val);
+            if (q->fan_in)
+                fill_normal(&r, q->len, 0, sqrt(2 / (double)q->fan_in), q->val);
+            else
+                fill_normal(&r, q->len, bias ? 0 : 1, 0.3, q->val);
         }
         naive_net_forward(t->naive, t->x, t->target);
         least = INFINITY;
@@ -192,29 +198,27 @@ void twin_fill(struct twin *t, uint64_t seed)
     twin_copy(t);
 }
 
-static void perturb(struct rng *r, size_t n, const double *x, double *y)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] = x[i] * (rng_below(r, 2) ? 1 + 0x1p-24 : 1 - 0x1p-24);
-}
-
 double twin_condition(struct twin *t)
 {
     struct naive_net *a = t->naive, *b = naive_net_new(a->step, a->shape[0]);
     struct rng r = rng_make(0, RNG_TEST, 2, 0);
-    double *x = calloc(t->nx, sizeof *x), worst = 0;
-    assert_non_null(x);
-    perturb(&r, t->nx, t->x, x);
+    double worst = 0;
+    b->single = true;
     for (int p = 0; p < a->nparams; p++)
-        perturb(&r, a->param[p].len, a->param[p].val, b->param[p].val);
+        for (size_t i = 0; i < a->param[p].len; i++)
+            b->param[p].val[i] = a->param[p].val[i] * (1 + (rng_below(&r, 2) ? 0x1p-24 : -0x1p-24));
     naive_net_forward(a, t->x, t->target);
     naive_net_backward(a, t->target);
-    naive_net_forward(b, x, t->target);
+    naive_net_forward(b, t->x, t->target);
     naive_net_backward(b, t->target);
     for (int p = 0; p < a->nparams; p++)
         worst = fmax(worst, relative_error(a->param[p].len, b->param[p].grad, a->param[p].grad));
+    for (int i = 0; i < a->n; i++) {
+        const struct shape s = a->shape[i + 1];
+        if (a->step[i].groups && shape_len(s) / (size_t)(s.n * a->step[i].groups) == 2)
+            worst = INFINITY;
+    }
     naive_net_free(b);
-    free(x);
     return worst;
 }
 

@@ -14,29 +14,34 @@ struct twin {
     size_t nx, ntarget;
 };
 
-/* Graph of the steps: input "input", last tensor "result", and unless the steps end in NAIVE_L2 a second
- * input "target" of the same size as the first. Sealed; the running test fails where sealing does. */
+/* Graph of the steps: input "input", last tensor "result", and unless the steps end in NAIVE_L2 a
+ * second input "target" of the same size as the first. Sealed; the running test fails where sealing
+ * does. */
 struct graph *twin_graph(const struct naive_step *steps, struct shape input);
 
-/* A training plan for it. `conf`: the engine's graph is unet_build of that instead, its steps naive_unet. */
+/* A training plan for it. `conf`: the engine's graph is unet_build of that instead, its steps
+ * naive_unet. */
 struct twin twin_new(const struct naive_step *steps, const struct unet_conf *conf,
                      struct shape input);
 void twin_release(struct twin *t);
 
-/* Random numbers into input, target and parameters of both, drawn again while the naive pass comes within
- * 1e-6 of a kink of a ReLU or of a tie in a max pool, on whose two sides float32 and double may lie. */
+/* Random numbers into input, target and parameters of both, drawn again while the naive pass comes
+ * within 1e-6 of a kink of a ReLU or of a tie in a max pool, on whose two sides float32 and double
+ * may lie. */
 void twin_fill(struct twin *t, uint64_t seed);
 /* The numbers of the naive net into the engine. */
 void twin_copy(struct twin *t);
 
-/* Largest relative errors (compare.h) of a forward and backward pass of the engine against the oracle. */
+/* Largest relative errors (compare.h) of a forward and backward pass of the engine against the
+ * oracle. */
 struct twin_error {
     double output, loss, grad;
     char worst[64]; /* parameter with the largest gradient error */
 };
 struct twin_error twin_compare(struct twin *t, struct step_key key);
 
-/* How much rounding input and parameters to float32 could change any gradient: the largest relative change
- * after a relative perturbation of each by 2^-24, up or down. Some networks (a norm behind a norm) have
- * gradients that nearly cancel; no float32 engine gets those right. */
+/* What float32 alone costs: the largest relative error of any gradient of the oracle when every
+ * parameter is off by a relative 2^-24 and every intermediate value and gradient is rounded. Where
+ * gradients nearly cancel (a norm behind a norm) it is large, and no float32 engine can be right; a
+ * norm over two values keeps nothing but their order and counts as infinite. */
 double twin_condition(struct twin *t);
