@@ -17,6 +17,7 @@ CASES = [  # kernel, calibration side, iterations, inner iterations, lambda
     (8, 24, 10, 10, 0.0),
     (5, 13, 4, 6, 1e-3),
     (8, 40, 3, 10, 0.0),
+    (6, 19, 10, 10, 0.0),
 ]
 
 

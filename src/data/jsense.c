@@ -143,7 +143,9 @@ static void unit_rss(float complex *maps, int coils, size_t n)
 void jsense_maps(struct jsense *j, const float complex *kernels, float complex *maps)
 {
     size_t k = (size_t)j->model.k, w = (size_t)j->w, n = (size_t)j->h * w;
-    size_t top = (size_t)j->h / 2 - k / 2, left = w / 2 - k / 2;
+    int row, col;
+    jsense_model_centre(&j->model, &row, &col);
+    size_t top = (size_t)(j->h / 2 - row), left = (size_t)(j->w / 2 - col);
     memset(maps, 0, (size_t)j->coils * n * sizeof *maps);
     for (size_t c = 0; c < (size_t)j->coils; c++) {
         for (size_t y = 0; y < k; y++)

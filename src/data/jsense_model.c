@@ -75,10 +75,14 @@ void jsense_model_start(struct jsense_model *j)
 {
     memset(j->maps, 0, j->maps_len * sizeof(float));
     memset(j->image, 0, j->image_len * sizeof(float));
-    /* m[k / 2] meets y[rows / 2] where p + k - 1 - q is this. sigpy takes the middle of r, the same
-     * place unless the side is odd and k even; there it shifts maps and image by one sample. */
-    int k = j->k, row = j->rows / 2 + k - 1 - k / 2, col = j->cols / 2 + k - 1 - k / 2;
+    int row = (j->rows + j->k - 1) / 2, col = (j->cols + j->k - 1) / 2;
     j->image[(size_t)row * (size_t)j->stride + (size_t)col] = 1.0f;
+}
+
+void jsense_model_centre(const struct jsense_model *j, int *row, int *col)
+{
+    *row = j->rows / 2 + j->k - 1 - (j->rows + j->k - 1) / 2;
+    *col = j->cols / 2 + j->k - 1 - (j->cols + j->k - 1) / 2;
 }
 
 /* dst[y, x] (+)= sum_(v, u) kernel[v, u] src[y + v, x + u] for y < rows, x < cols; complex. */

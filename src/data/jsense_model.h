@@ -34,8 +34,12 @@ struct jsense_model {
 
 int jsense_model_init(struct jsense_model *j, int coils, int k, int rows, int cols, struct err *e);
 void jsense_model_release(struct jsense_model *j);
-/* r a Dirac pulse at the place that makes the kernels' centre k / 2 and the data's centre agree; m zero. */
+/* r a Dirac pulse in its middle, as in sigpy; m zero. */
 void jsense_model_start(struct jsense_model *j);
+/* The element of a kernel that then meets the centre of the data, (rows / 2, cols / 2): k / 2, or one less
+ * along an odd side when k is even. Maps made around it carry no linear phase of their own. (sigpy takes
+ * k / 2 always; magnitudes are the same.) */
+void jsense_model_centre(const struct jsense_model *j, int *row, int *col);
 /* Where sample (row, col) of the calibration data is in a plane. */
 size_t jsense_model_at(const struct jsense_model *j, int row, int col);
 
