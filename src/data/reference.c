@@ -40,7 +40,7 @@ void reference_release(struct reference *r)
     *r = (struct reference){0};
 }
 
-int reference_make(struct reference *r, struct err *e)
+void reference_images(struct reference *r)
 {
     size_t raw = (size_t)r->readout * (size_t)r->phase;
     size_t pixels = (size_t)r->height * (size_t)r->width, coils = (size_t)r->coils;
@@ -54,6 +54,11 @@ int reference_make(struct reference *r, struct err *e)
         memcpy(kspace, image, pixels * sizeof *kspace);
         fft2_forward(r->fft, kspace);
     }
+}
+
+int reference_make(struct reference *r, struct err *e)
+{
+    reference_images(r);
     if (jsense_kernels(r->jsense, r->kspace, r->kernels, e)) return -1;
     jsense_maps(r->jsense, r->kernels, r->maps);
     coils_combine(r->maps, r->images, r->coils, r->height, r->width, r->image);

@@ -1,7 +1,7 @@
 /* eval-study: runs one of the studies of metrics over the references of scans. */
 #include "base/cli.h"
 #include "base/io.h"
-#include "eval/images.h"
+#include "data/images.h"
 #include "eval/study.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 
 #include "base/cfg.h"
 #include "base/err.h"
-#include "eval/images.h"
+#include "data/images.h"
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/stop.h"
-#include "eval/images.h"
+#include "data/images.h"
 #include "eval/study.h"
 #include "fixture.h"
 

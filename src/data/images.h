@@ -1,5 +1,5 @@
-/* The images a study looks at: JSENSE references of scans (data/refcache.h), one centre slice a scan or
- * all slices, as magnitude images of one size. */
+/* The images that trainings and studies iterate over: JSENSE references of scans (data/refcache.h),
+ * one centre slice a scan or all slices, fitted to one size (centre crop, or zero padding). */
 #pragma once
 
 #include "base/cfg.h"
@@ -27,9 +27,9 @@ struct images {
     bool whole_scans; /* all slices, not one a scan: images of one scan are not independent */
     struct image {
         int scan, slice;
-    } *list; /* (n), in the order of the scans */
+    } * list; /* (n), in the order of the scans */
     struct scans scans;
-    struct refcache *cache;     /* (scans.n) */
+    struct refcache *cache;      /* (scans.n) */
     float complex *raw, *fitted; /* one slice as stored, and as (height, width) */
 };
 
@@ -40,5 +40,7 @@ void images_release(struct images *im);
 const char *images_name(const struct images *im, int i); /* of the scan */
 /* A number that depends on the scan's name and the slice only: keys the randomness of image i. */
 uint32_t images_id(const struct images *im, int i);
-/* x (height, width): the magnitude, z-scored. ERR_DATA for an image that is not finite or constant. */
+/* x (height, width). */
+int images_read(struct images *im, int i, float complex *x, struct err *e);
+/* x (height, width): the magnitude, z-scored; an image that is constant becomes zero. */
 int images_read_zscored(struct images *im, int i, float *x, struct err *e);

@@ -1,4 +1,4 @@
-#include "eval/images.h"
+#include "data/images.h"
 
 #include "base/mem.h"
 #include "data/fft.h"
@@ -99,19 +99,21 @@ uint32_t images_id(const struct images *im, int i)
     return hash;
 }
 
-int images_read_zscored(struct images *im, int i, float *x, struct err *e)
+int images_read(struct images *im, int i, float complex *x, struct err *e)
 {
     const struct image *it = &im->list[i];
     const struct refcache *r = &im->cache[it->scan];
-    size_t n = (size_t)im->height * (size_t)im->width;
     if (refcache_read(r, it->slice, im->raw, e)) return -1;
-    image_fit(im->raw, r->height, r->width, im->fitted, im->height, im->width);
-    for (size_t k = 0; k < n; k++) {
+    image_fit(im->raw, r->height, r->width, x, im->height, im->width);
+    return 0;
+}
+
+int images_read_zscored(struct images *im, int i, float *x, struct err *e)
+{
+    size_t n = (size_t)im->height * (size_t)im->width;
+    if (images_read(im, i, im->fitted, e)) return -1;
+    for (size_t k = 0; k < n; k++)
         x[k] = cabsf(im->fitted[k]);
-        if (!isfinite(x[k]))
-            return err_set(e, ERR_DATA, "slice %d of %s: the reference is not finite at pixel %zu",
-                           it->slice, r->path, k);
-    }
-    if (normalise_zscore(x, n) > 0.0) return 0;
-    return err_set(e, ERR_DATA, "slice %d of %s: the reference is constant", it->slice, r->path);
+    normalise_zscore(x, n);
+    return 0;
 }

@@ -1,0 +1,41 @@
+#include "data/zerofill.h"
+
+#include "base/h5.h"
+
+static int prepare(struct zerofill *z, const struct scan *s, struct err *e)
+{
+    const struct reference *r = &z->of;
+    if (r->coils == s->coils && r->readout == s->readout && r->phase == s->phase &&
+        r->height == s->height && r->width == s->width)
+        return 0;
+    zerofill_release(z);
+    return reference_init(&z->of, s, &z->conf, e);
+}
+
+int zerofill_slice(struct zerofill *z, const struct scan *scan, const struct refcache *cache,
+                   int slice, const float *keep, float complex *out, struct err *e)
+{
+    struct reference *r = &z->of;
+    if (prepare(z, scan, e)) return -1;
+    struct h5 *f = h5_open(scan->path, e);
+    int bad = !f || scan_read_kspace(scan, f, slice, r->raw, e) ||
+              refcache_read_kernels(cache, slice, r->kernels, e);
+    h5_close(f);
+    if (bad) return -1;
+    reference_images(r);
+    size_t pixels = (size_t)r->height * (size_t)r->width;
+    for (size_t c = 0; c < (size_t)r->coils; c++) {
+        float complex *coil = r->kspace + c * pixels;
+        for (size_t i = 0; i < pixels; i++)
+            coil[i] *= keep[i];
+        fft2_inverse(r->fft, coil);
+    }
+    jsense_maps(r->jsense, r->kernels, r->maps);
+    coils_combine(r->maps, r->kspace, r->coils, r->height, r->width, out);
+    return 0;
+}
+
+void zerofill_release(struct zerofill *z)
+{
+    reference_release(&z->of);
+}

@@ -1,0 +1,280 @@
+#include "train/fit.h"
+
+#include "base/mem.h"
+#include "base/progress.h"
+#include "base/stop.h"
+#include "nn/ckpt.h"
+#include "nn/plan.h"
+#include "train/validate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FIELDS(epochs_default, schedule_fields)                                                    \
+    {                                                                                              \
+        CFG_INT(struct fit_conf, batch, "4", 1, 1024, "images", "images a step"),                  \
+            CFG_INT(struct fit_conf, epochs, epochs_default, 1, 1e6, "",                           \
+                    "passes over the training images"),                                            \
+            CFG_INT(struct fit_conf, steps, "0", 0, 2e9, "",                                       \
+                    "length in steps; 0: given by epochs"),                                        \
+            CFG_INT(struct fit_conf, validate_every, "0", 0, 2e9, "steps",                         \
+                    "between validations, each with a checkpoint; 0: every epoch"),                \
+            CFG_INT(struct fit_conf, patience, "4", 0, 1e6, "validations",                         \
+                    "stop after so many without a better loss; 0: never"),                         \
+            CFG_INT(struct fit_conf, ahead, "2", 1, 64, "batches", "prepared in advance"),         \
+            CFG_INT(struct fit_conf, pictures, "4", 0, 16, "images", "shown in samples.png"),      \
+            CFG_GROUP(struct fit_conf, adam, adam_fields, "optimiser"),                            \
+            CFG_GROUP(struct fit_conf, schedule, schedule_fields, "learning rate over time"),      \
+            CFG_END                                                                                \
+    }
+
+const struct cfg_field fit_ssl_fields[] = FIELDS("500", schedule_ssl_fields);
+const struct cfg_field fit_recon_fields[] = FIELDS("200", schedule_recon_fields);
+const char *const fit_may_change[] = {"run", "ahead", "pictures", "patience", NULL};
+
+enum { LOG_EVERY = 10 }; /* steps */
+enum { WAIT, FORWARD, BACKWARD, OPTIMISER, VALIDATION, PHASES };
+
+struct trainer {
+    const struct task *task;
+    const struct fit_conf *conf;
+    uint64_t seed;
+    struct run *run;
+    struct graph *graph;
+    struct params *params;
+    struct plan *plan;
+    struct validation *validation;
+    struct loader *loader;
+    uint32_t *sample;    /* ids of a batch, for the random numbers of dropout */
+    struct ckpt_info at; /* step, best loss: what a checkpoint says besides the weights */
+    long steps, per_epoch, validate_every;
+    double loss_sum; /* since the last log line */
+    int loss_count;
+    double seconds[PHASES], mark;
+};
+
+/* Charges the time since the last call to a phase. */
+static void clock_phase(struct trainer *t, int phase)
+{
+    double now = clock_seconds();
+    t->seconds[phase] += now - t->mark;
+    t->mark = now;
+}
+
+static struct graph *fit_graph(const struct unet_conf *unet, struct err *e)
+{
+    struct graph *g = graph_new();
+    int x = graph_input(g, "input", unet->in_channels);
+    int target = graph_input(g, "target", unet->out_channels);
+    int y = unet_build(g, unet, x);
+    graph_output(g, y);
+    graph_output(g, graph_name(g, nn_l2(g, y, target), "loss"));
+    if (graph_seal(g, e) == 0) return g;
+    graph_free(g);
+    return NULL;
+}
+
+int fit_check(const struct fit_conf *c, const struct unet_conf *unet, int height, int width,
+              struct err *e)
+{
+    (void)c;
+    int m = unet_size_multiple(unet);
+    if (height % m == 0 && width % m == 0) return 0;
+    err_set(e, ERR_CONFIG,
+            "images of %d x %d cannot be halved %d times: both sizes must be multiples of %d",
+            height, width, unet->levels - 1, m);
+    return err_hint(e, "set data.height to %d and data.width to %d: images are zero-padded to that",
+                    (height + m - 1) / m * m, (width + m - 1) / m * m);
+}
+
+static void trainer_release(struct trainer *t)
+{
+    loader_free(t->loader);
+    validation_free(t->validation);
+    plan_free(t->plan);
+    params_free(t->params);
+    graph_free(t->graph);
+    mem_free(t->sample);
+}
+
+static int trainer_init(struct trainer *t, bool resume, struct err *e)
+{
+    const struct task *task = t->task;
+    const struct fit_conf *c = t->conf;
+    t->per_epoch = (long)task->train.samples / c->batch;
+    if (t->per_epoch < 1) t->per_epoch = 1;
+    t->steps =
+        c->steps ? c->steps : (long)((double)c->epochs * task->train.samples / c->batch + 0.5);
+    t->validate_every = c->validate_every ? c->validate_every : t->per_epoch;
+    t->at = (struct ckpt_info){
+        .unet = task->unet, .best_loss = INFINITY, .height = task->height, .width = task->width};
+    snprintf(t->at.task, sizeof t->at.task, "%s", task->name);
+    t->sample = mem_new((size_t)c->batch, sizeof *t->sample, e);
+    if (!t->sample || !(t->graph = fit_graph(&task->unet, e))) return -1;
+    if (!(t->params = params_new(t->graph, e))) return -1;
+    params_init(t->params, t->seed);
+    if (resume) {
+        char path[1200];
+        if (run_path(t->run, "last.h5", path, sizeof path, e) || ckpt_read_info(path, &t->at, e) ||
+            ckpt_load(path, t->params, true, e) || run_rewind_metrics(t->run, t->at.step, e))
+            return -1;
+    }
+    struct plan_conf shape = {
+        .batch = c->batch, .height = task->height, .width = task->width, .training = true};
+    if (!(t->plan = plan_new(t->graph, t->params, shape, e))) return -1;
+    t->validation = validation_new(task, t->graph, t->params, c->batch, c->pictures, e);
+    if (!t->validation) return -1;
+    struct loader_conf feed = {.size = c->batch,
+                               .ahead = c->ahead,
+                               .shuffle = true,
+                               .seed = t->seed,
+                               .first = t->at.step * (uint64_t)c->batch};
+    return (t->loader = loader_new(task->train, feed, e)) ? 0 : -1;
+}
+
+static int save(struct trainer *t, const char *file, struct err *e)
+{
+    char path[1200];
+    return run_path(t->run, file, path, sizeof path, e) || ckpt_save(path, t->params, &t->at, e)
+               ? -1
+               : 0;
+}
+
+static int step(struct trainer *t, struct err *e)
+{
+    const struct batch *b;
+    if (loader_next(t->loader, &b, e)) return -1;
+    clock_phase(t, WAIT);
+    size_t n = (size_t)t->conf->batch;
+    memcpy(plan_input(t->plan, "input"), b->input, n * t->task->train.input_len * sizeof(float));
+    memcpy(plan_input(t->plan, "target"), b->target, n * t->task->train.target_len * sizeof(float));
+    /* Dropout is keyed by the step and the image, so (step, image) never repeats in a training. */
+    plan_forward(t->plan, (struct step_key){t->seed, (uint32_t)t->at.step, b->index});
+    clock_phase(t, FORWARD);
+    double loss = plan_loss(t->plan);
+    if (!isfinite(loss)) {
+        err_set(e, ERR_FAILED, "the loss became %g at step %llu (images from number %u of the set)",
+                loss, (unsigned long long)t->at.step + 1, b->index[0]);
+        return err_hint(
+            e, "the last checkpoint is intact; lower fit.adam.lr, or look at those images");
+    }
+    plan_backward(t->plan);
+    clock_phase(t, BACKWARD);
+    double lr =
+        schedule_lr(&t->conf->schedule, t->conf->adam.lr, (long)t->at.step, t->steps, t->per_epoch);
+    adam_step(t->params, &t->conf->adam, lr, ++t->at.step);
+    clock_phase(t, OPTIMISER);
+    t->loss_sum += loss;
+    t->loss_count++;
+    if (t->at.step % LOG_EVERY && (long)t->at.step < t->steps) return 0;
+    const char *names[] = {"loss", "lr"};
+    double values[] = {t->loss_sum / t->loss_count, lr};
+    t->loss_sum = t->loss_count = 0;
+    return run_log(t->run, t->at.step, names, values, 2, e);
+}
+
+/* Validates, keeps the better network, saves. */
+static int validate(struct trainer *t, double *scores, struct err *e)
+{
+    char picture[1200];
+    if (run_path(t->run, "samples.png", picture, sizeof picture, e) ||
+        validation_run(t->validation, picture, scores, e))
+        return err_wrap(e, "validation after step %llu", (unsigned long long)t->at.step);
+    bool better = scores[0] < t->at.best_loss;
+    if (better) {
+        t->at.best_loss = scores[0];
+        t->at.best_step = t->at.step;
+    }
+    if (run_log(t->run, t->at.step, t->task->scores, scores, t->task->nscores, e) ||
+        (better && save(t, "best.h5", e)) || save(t, "last.h5", e))
+        return -1;
+    clock_phase(t, VALIDATION);
+    return 0;
+}
+
+static bool out_of_patience(const struct trainer *t)
+{
+    uint64_t since = t->at.step - t->at.best_step;
+    return t->conf->patience && since >= (uint64_t)t->validate_every * (uint64_t)t->conf->patience;
+}
+
+static int stopped(struct trainer *t, struct err *e)
+{
+    if (save(t, "last.h5", e)) return -1;
+    err_set(e, ERR_STOPPED, "stopped by %s after step %llu of %ld; the state is in %s/last.h5",
+            stop_signal(), (unsigned long long)t->at.step, t->steps, t->run->dir);
+    return err_hint(e, "the same command with --resume goes on from there");
+}
+
+static int loop(struct trainer *t, const struct cli *cli, double *scores, struct err *e)
+{
+    struct progress p = progress_begin("training", (long)t->at.step, t->steps, cli->quiet);
+    char detail[128] = "";
+    double loss = 0.0;
+    t->mark = clock_seconds();
+    while ((long)t->at.step < t->steps) {
+        if (stop_requested()) return stopped(t, e);
+        if (step(t, e)) return -1;
+        double now = plan_loss(t->plan);
+        loss = loss > 0.0 ? 0.95 * loss + 0.05 * now : now;
+        bool due = (long)t->at.step % t->validate_every == 0 || (long)t->at.step == t->steps;
+        if (due && validate(t, scores, e)) return -1;
+        if (isfinite(t->at.best_loss))
+            snprintf(detail, sizeof detail, "loss=%.4g %s=%.4g best=%.4g", loss, t->task->scores[0],
+                     scores[0], t->at.best_loss);
+        else
+            snprintf(detail, sizeof detail, "loss=%.4g", loss);
+        progress_at(&p, (long)t->at.step, detail);
+        if (due && out_of_patience(t)) break;
+    }
+    progress_end(&p, detail);
+    return 0;
+}
+
+static void report(const struct trainer *t, const double *scores, bool quiet)
+{
+    printf("run: %s\nsteps: %llu\nbest_step: %llu\nparameters: %zu\n", t->run->dir,
+           (unsigned long long)t->at.step, (unsigned long long)t->at.best_step, t->params->len);
+    for (int i = 0; i < t->task->nscores; i++)
+        printf("%s: %.6g\n", t->task->scores[i], scores[i]);
+    static const char *const phase[] = {"waiting for data", "forward", "backward", "optimiser",
+                                        "validation and saving"};
+    double total = 0.0;
+    for (int i = 0; i < PHASES; i++)
+        total += t->seconds[i];
+    for (int i = 0; i < PHASES && total > 0.0 && !quiet; i++)
+        fprintf(stderr, "%s: %.1f s (%.0f %%)\n", phase[i], t->seconds[i],
+                100.0 * t->seconds[i] / total);
+}
+
+int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct run *run,
+        const struct cli *cli, struct err *e)
+{
+    struct trainer t = {.task = task, .conf = c, .seed = seed, .run = run};
+    double scores[TASK_MAX_SCORES] = {0};
+    int bad = trainer_init(&t, cli->resume, e) || loop(&t, cli, scores, e);
+    if (!bad) report(&t, scores, cli->quiet);
+    trainer_release(&t);
+    return bad ? -1 : 0;
+}
+
+int fit_explain(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,
+                struct err *e)
+{
+    struct params *p = NULL;
+    struct plan *plan = NULL;
+    struct graph *g = fit_graph(unet, e);
+    struct plan_conf shape = {
+        .batch = c->batch, .height = height, .width = width, .training = true};
+    bool ok = g && (p = params_new(g, e)) && (plan = plan_new(g, p, shape, e));
+    if (ok) {
+        printf("%zu parameters; activations and gradients of a batch of %d: %.1f MiB\n", p->len,
+               c->batch, (double)plan_arena_bytes(plan) / (1 << 20));
+        plan_explain(plan, stdout);
+    }
+    plan_free(plan);
+    params_free(p);
+    graph_free(g);
+    return ok ? 0 : -1;
+}

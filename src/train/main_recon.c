@@ -1,0 +1,78 @@
+/* train-recon config.yaml */
+#include "base/cli.h"
+#include "train/fit.h"
+#include "train/recon.h"
+#include "train/sets.h"
+
+struct conf {
+    const char *run;
+    uint64_t seed;
+    struct sets_conf data;
+    struct cfg_pick mask;
+    struct unet_conf network;
+    struct fit_conf fit;
+};
+
+static const struct cfg_field fields[] = {
+    CFG_TEXT(struct conf, run, NULL, "run directory, made by the training"),
+    CFG_U64(struct conf, seed, "1", "of initial weights, order, masks and dropout"),
+    CFG_GROUP(struct conf, data, sets_fields, "scans and their reference images"),
+    CFG_PICK(struct conf, mask, "random", mask_kinds, "undersampling"),
+    CFG_GROUP(struct conf, network, unet_recon_fields, "UNet from zero-filled to full image"),
+    CFG_GROUP(struct conf, fit, fit_recon_fields, "training"),
+    CFG_END};
+
+static int check(const void *conf, const struct cli *cli, struct err *e)
+{
+    (void)cli;
+    const struct conf *c = conf;
+    if (c->network.in_channels != 2 || c->network.out_channels != 2)
+        return err_set(e, ERR_CONFIG,
+                       "reconstruction has two channels, real and imaginary, in and out");
+    return fit_check(&c->fit, &c->network, c->data.height, c->data.width, e);
+}
+
+static int explain(const void *conf, const struct cli *cli, struct err *e)
+{
+    (void)cli;
+    const struct conf *c = conf;
+    return fit_explain(&c->network, &c->fit, c->data.height, c->data.width, e);
+}
+
+static int run(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct conf *c = conf;
+    struct run dir = {0};
+    struct sets sets = {0};
+    struct recon *recon = NULL;
+    int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||
+              sets_open(&sets, &c->data, cli->quiet, e) ||
+              !(recon = recon_new(c->mask, &c->data.jsense, &c->network, c->seed, &sets.train,
+                                  &sets.validation, e)) ||
+              fit(recon_task(recon), &c->fit, c->seed, &dir, cli, e);
+    recon_free(recon);
+    sets_release(&sets);
+    run_end(&dir);
+    return bad ? -1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct command command = {
+        .name = "train-recon",
+        .summary = "train a UNet that reconstructs undersampled scans",
+        .text = "Reads fully sampled scans in the fastMRI HDF5 layout, undersamples them (a new "
+                "mask for "
+                "every image and epoch), and trains a UNet from the zero-filled, coil-combined "
+                "image to the "
+                "JSENSE-combined image of the full scan. Files and signals as in train-ssl.\n\n"
+                "    train-recon configs/demo/recon.yaml --set mask.acceleration=4\n",
+        .fields = fields,
+        .conf_size = sizeof(struct conf),
+        .resumable = true,
+        .check = check,
+        .explain = explain,
+        .run = run,
+    };
+    return cli_main(&command, argc, argv);
+}

@@ -1,0 +1,189 @@
+#include "train/recon.h"
+
+#include "base/mem.h"
+#include "data/fft.h"
+#include "data/normalise.h"
+#include "data/zerofill.h"
+
+#include <math.h>
+#include <string.h>
+
+static const uint32_t VALIDATION_EPOCH = UINT32_MAX;
+static const double TOP_SHARE = 0.05; /* the authors' TopMagnitudeNormalizer */
+
+struct side { /* the training or the validation images, each used by a reader thread of its own */
+    struct images *images;
+    struct zerofill zerofill;
+    const struct mask *mask;
+    const void *mask_conf;
+    uint64_t seed;
+    bool fixed;
+    float *keep, *scratch;            /* as large as the largest reference, and image */
+    float complex *raw, *zero, *full; /* zero-filled at the scan's size; both at the image size */
+};
+
+struct recon {
+    struct task task;
+    struct side train, validation;
+};
+
+static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target, float *mask,
+                struct err *e)
+{
+    (void)mask;
+    struct side *s = ctx;
+    struct images *im = s->images;
+    struct image at = im->list[index];
+    const struct scan *scan = &im->scans.list[at.scan];
+    struct rng rng = s->fixed ? rng_make(s->seed, RNG_MASK, VALIDATION_EPOCH, (uint32_t)at.scan)
+                              : rng_make(s->seed, RNG_MASK, epoch, index);
+    s->mask->draw(s->mask_conf, rng, scan->height, scan->width, s->keep);
+    if (images_read(im, (int)index, s->full, e) ||
+        zerofill_slice(&s->zerofill, scan, &im->cache[at.scan], at.slice, s->keep, s->raw, e))
+        return -1;
+    image_fit(s->raw, scan->height, scan->width, s->zero, im->height, im->width);
+    size_t n = (size_t)im->height * (size_t)im->width;
+    double scale = normalise_top_magnitude(s->zero, n, TOP_SHARE, s->scratch);
+    float factor = scale > 0.0 ? (float)(1.0 / scale) : 1.0f; /* an empty image stays empty */
+    for (size_t i = 0; i < n; i++) {
+        input[2 * i] = crealf(s->zero[i]) * factor;
+        input[2 * i + 1] = cimagf(s->zero[i]) * factor;
+        target[2 * i] = crealf(s->full[i]) * factor;
+        target[2 * i + 1] = cimagf(s->full[i]) * factor;
+    }
+    return 0;
+}
+
+enum { ERROR, ELEMENTS, PSNR, PSNR_ZERO, SUMS };
+
+static double magnitude(const float *x, size_t i)
+{
+    return hypot((double)x[2 * i], (double)x[2 * i + 1]);
+}
+
+/* 10 log10(max |reference|^2 / mean (|x| - |reference|)^2) of one image. */
+static double psnr(const float *x, const float *reference, size_t n)
+{
+    double max = 0.0, sum = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        double r = magnitude(reference, i), d = magnitude(x, i) - r;
+        max = fmax(max, r);
+        sum += d * d;
+    }
+    return 10.0 * log10(max * max / fmax(sum / (double)n, 1e-30));
+}
+
+static void measure(const struct task *t, const float *input, const float *output,
+                    const float *target, const float *mask, double *sums)
+{
+    (void)mask;
+    size_t n = (size_t)t->height * (size_t)t->width;
+    for (size_t i = 0; i < 2 * n; i++) {
+        double d = (double)output[i] - (double)target[i];
+        sums[ERROR] += d * d;
+    }
+    sums[ELEMENTS] += (double)(2 * n);
+    sums[PSNR] += psnr(output, target, n);
+    sums[PSNR_ZERO] += psnr(input, target, n);
+}
+
+static void summarise(const double *sums, int n, double *values)
+{
+    values[0] = sums[ERROR] / sums[ELEMENTS];
+    values[1] = sums[PSNR] / n;
+    values[2] = sums[PSNR_ZERO] / n;
+}
+
+static void tiles(const struct task *t, const float *input, const float *output,
+                  const float *target, float *const *tile)
+{
+    size_t n = (size_t)t->height * (size_t)t->width;
+    for (size_t i = 0; i < n; i++) {
+        tile[0][i] = (float)magnitude(target, i);
+        tile[1][i] = (float)magnitude(input, i);
+        tile[2][i] = (float)magnitude(output, i);
+        tile[3][i] = 5.0f * fabsf(tile[2][i] - tile[0][i]);
+    }
+}
+
+static int side_init(struct side *s, struct images *images, const struct jsense_conf *jsense,
+                     struct cfg_pick mask, uint64_t seed, bool fixed, struct err *e)
+{
+    *s = (struct side){.images = images, .seed = seed, .fixed = fixed};
+    s->mask = (const struct mask *)(const void *)mask.kind;
+    s->mask_conf = mask.conf;
+    size_t n = (size_t)images->height * (size_t)images->width, largest = n;
+    for (int i = 0; i < images->scans.n; i++) {
+        const struct scan *scan = &images->scans.list[i];
+        size_t pixels = (size_t)scan->height * (size_t)scan->width;
+        if (pixels > largest) largest = pixels;
+        if (s->mask->check(s->mask_conf, scan->height, scan->width, e))
+            return err_wrap(e, "%s", scan->path);
+    }
+    s->zerofill.conf = *jsense;
+    s->keep = mem_new(largest, sizeof *s->keep, e);
+    s->raw = mem_new(largest, sizeof *s->raw, e);
+    s->scratch = mem_new(n, sizeof *s->scratch, e);
+    s->zero = mem_new(n, sizeof *s->zero, e);
+    s->full = mem_new(n, sizeof *s->full, e);
+    return s->keep && s->raw && s->scratch && s->zero && s->full ? 0 : -1;
+}
+
+static void side_release(struct side *s)
+{
+    zerofill_release(&s->zerofill);
+    mem_free(s->keep);
+    mem_free(s->raw);
+    mem_free(s->scratch);
+    mem_free(s->zero);
+    mem_free(s->full);
+}
+
+static struct sample_source source(struct side *s)
+{
+    size_t pixels = (size_t)s->images->height * (size_t)s->images->width;
+    return (struct sample_source){s, (uint32_t)s->images->n, 2 * pixels, 2 * pixels, 0, make};
+}
+
+struct recon *recon_new(struct cfg_pick mask, const struct jsense_conf *jsense,
+                        const struct unet_conf *unet, uint64_t seed, struct images *train,
+                        struct images *validation, struct err *e)
+{
+    struct recon *r = mem_new(1, sizeof *r, e);
+    if (!r) return NULL;
+    if (side_init(&r->train, train, jsense, mask, seed, false, e) ||
+        side_init(&r->validation, validation, jsense, mask, seed, true, e)) {
+        recon_free(r);
+        return NULL;
+    }
+    r->task = (struct task){
+        .name = "recon",
+        .unet = *unet,
+        .height = train->height,
+        .width = train->width,
+        .train = source(&r->train),
+        .validation = source(&r->validation),
+        .nsums = SUMS,
+        .nscores = 3,
+        .scores = {"val_loss", "val_psnr", "val_psnr_zero_filled"},
+        .measure = measure,
+        .summarise = summarise,
+        .ntiles = 4,
+        .tile_names = {"fully sampled", "zero-filled", "reconstructed", "|difference| x 5"},
+        .tiles = tiles,
+    };
+    return r;
+}
+
+void recon_free(struct recon *r)
+{
+    if (!r) return;
+    side_release(&r->train);
+    side_release(&r->validation);
+    mem_free(r);
+}
+
+const struct task *recon_task(const struct recon *r)
+{
+    return &r->task;
+}

@@ -1,0 +1,195 @@
+#include "train/run.h"
+
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/par.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+int run_path(const struct run *r, const char *file, char *path, size_t size, struct err *e)
+{
+    return io_path(path, size, e, "%s/%s", r->dir, file);
+}
+
+static char *resolved(const struct cli *cli, const void *conf, size_t *len, struct err *e)
+{
+    char *text = NULL;
+    FILE *f = open_memstream(&text, len);
+    int bad = !f || cfg_write(cli->fields, conf, f) != 0;
+    if (f && fclose(f)) bad = 1;
+    if (!bad) return text;
+    free(text);
+    err_set(e, ERR_FAILED, "out of memory while writing the resolved configuration");
+    return NULL;
+}
+
+/* The key of a line of block YAML, without its indentation; its length into *n. */
+static const char *line_key(const char *line, size_t *n)
+{
+    line += strspn(line, " -");
+    *n = strcspn(line, ":\n");
+    return line;
+}
+
+static bool allowed(const char *line, const char *const *may_change)
+{
+    size_t n;
+    const char *key = line_key(line, &n);
+    for (int i = 0; may_change[i]; i++)
+        if (strlen(may_change[i]) == n && !memcmp(may_change[i], key, n)) return true;
+    return false;
+}
+
+/* Both texts are dumps of the same tables, so a difference is a difference of lines in the same
+ * order. */
+static int compare_configs(const char *was, const char *is, const char *const *may_change,
+                           struct err *e)
+{
+    while (*was || *is) {
+        size_t a = strcspn(was, "\n"), b = strcspn(is, "\n");
+        if (!(a == b && !memcmp(was, is, a)) &&
+            !(allowed(was, may_change) && allowed(is, may_change))) {
+            size_t i = strspn(was, " "), j = strspn(is, " ");
+            err_set(e, ERR_CONFIG,
+                    "the run was started with another configuration: then '%.*s', now '%.*s'",
+                    (int)(a - i), was + i, (int)(b - j), is + j);
+            return err_hint(
+                e, "resume with the configuration it was started with, or train in another "
+                   "run directory");
+        }
+        was += a + (was[a] == '\n');
+        is += b + (is[b] == '\n');
+    }
+    return 0;
+}
+
+static int check_resumed(const struct run *r, const char *text, const char *const *may_change,
+                         struct err *e)
+{
+    char path[1200], *was;
+    size_t len;
+    if (run_path(r, "config.resolved.yaml", path, sizeof path, e) ||
+        !(was = io_read_text(path, 1 << 20, &len, e)))
+        return -1;
+    int bad = compare_configs(was, text, may_change, e);
+    mem_free(was);
+    return bad ? err_wrap(e, "%s", r->dir) : 0;
+}
+
+static int write_machine(const struct run *r, const struct cli *cli, uint64_t seed, struct err *e)
+{
+    struct utsname u = {0};
+    uname(&u);
+    char cpu[128] = "unknown", line[512], now[32], path[1200];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "model name : %127[^\n]", cpu) == 1) break;
+    if (f) fclose(f);
+    time_t t = time(NULL);
+    struct tm tm;
+    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
+    json_t *j = json_pack("{s:s s:s s:s s:s s:s s:s s:i s:I}", "command", cli->command, "version",
+                          cli_version(), "started", now, "system", u.sysname, "release", u.release,
+                          "cpu", cpu, "threads", par_threads(), "seed", (json_int_t)seed);
+    char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
+    json_decref(j);
+    if (!text) return err_set(e, ERR_FAILED, "out of memory while writing run.json");
+    int bad =
+        run_path(r, "run.json", path, sizeof path, e) || io_write_text(path, text, strlen(text), e);
+    free(text);
+    return bad ? -1 : 0;
+}
+
+int run_begin(struct run *r, const char *dir, const struct cli *cli, const void *conf,
+              uint64_t seed, const char *const *may_change, struct err *e)
+{
+    *r = (struct run){0};
+    char path[1200];
+    size_t len = 0;
+    char *text = NULL;
+    if (io_path(r->dir, sizeof r->dir, e, "%s", dir) ||
+        run_path(r, "last.h5", path, sizeof path, e))
+        return -1;
+    bool begun = io_exists(path);
+    if (begun && !cli->resume) {
+        err_set(e, ERR_CONFIG, "%s already holds a training", dir);
+        return err_hint(e, "add --resume to go on with it, or choose another 'run'");
+    }
+    if (!begun && cli->resume) {
+        err_set(e, ERR_NOINPUT, "%s holds no checkpoint to resume from", dir);
+        return err_hint(e, "leave out --resume to start");
+    }
+    if (!(text = resolved(cli, conf, &len, e))) return -1;
+    if (begun && check_resumed(r, text, may_change, e)) goto fail;
+    if (io_mkdirs(dir, e)) goto fail;
+    if (run_path(r, "config.resolved.yaml", path, sizeof path, e) ||
+        io_write_text(path, text, len, e))
+        goto fail;
+    if (write_machine(r, cli, seed, e) || run_path(r, "metrics.jsonl", path, sizeof path, e))
+        goto fail;
+    /* Lines of an earlier start that never reached a checkpoint are of no training. */
+    r->metrics = fopen(path, begun ? "a" : "w");
+    if (!r->metrics) {
+        err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+        goto fail;
+    }
+    free(text);
+    return 0;
+fail:
+    free(text);
+    return -1;
+}
+
+int run_rewind_metrics(struct run *r, uint64_t step, struct err *e)
+{
+    char path[1200], *kept = NULL, *line = NULL;
+    size_t len = 0, room = 0;
+    if (run_path(r, "metrics.jsonl", path, sizeof path, e)) return -1;
+    FILE *in = fopen(path, "r"), *out = open_memstream(&kept, &len);
+    while (in && out && getline(&line, &room, in) > 0) {
+        json_t *j = json_loads(line, 0, NULL); /* a line cut by a crash does not parse, and goes */
+        json_t *at = json_object_get(j, "step");
+        if (json_is_integer(at) && (uint64_t)json_integer_value(at) <= step) fputs(line, out);
+        json_decref(j);
+    }
+    bool ok = in && out;
+    if (in) fclose(in);
+    if (out && fclose(out)) ok = false;
+    free(line);
+    if (!ok) err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+    if (ok) {
+        fclose(r->metrics);
+        ok = io_write_text(path, kept, len, e) == 0;
+        r->metrics = fopen(path, "a");
+        if (ok && !r->metrics) ok = err_set(e, ERR_IO, "%s: %s", path, strerror(errno)) == 0;
+    }
+    free(kept);
+    return ok ? 0 : -1;
+}
+
+int run_log(struct run *r, uint64_t step, const char *const *names, const double *values, int n,
+            struct err *e)
+{
+    fprintf(r->metrics, "{\"step\": %llu", (unsigned long long)step);
+    for (int i = 0; i < n; i++)
+        if (isfinite(values[i]))
+            fprintf(r->metrics, ", \"%s\": %.9g", names[i], values[i]);
+        else
+            fprintf(r->metrics, ", \"%s\": null", names[i]);
+    fputs("}\n", r->metrics);
+    if (!fflush(r->metrics) && !ferror(r->metrics)) return 0;
+    return err_set(e, ERR_IO, "%s/metrics.jsonl: %s", r->dir, strerror(errno));
+}
+
+void run_end(struct run *r)
+{
+    if (r->metrics) fclose(r->metrics);
+    *r = (struct run){0};
+}

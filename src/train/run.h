@@ -1,0 +1,35 @@
+/* A run directory: everything one training leaves behind.
+ *
+ *     config.resolved.yaml   the configuration with every default filled in
+ *     run.json               program version, machine, libraries, seed, threads
+ *     metrics.jsonl          one JSON object a line: training loss, and scores at each validation
+ *     last.h5, best.h5       checkpoints (nn/ckpt.h)
+ *     samples.png            pictures of the latest validation
+ *
+ * A directory that holds a checkpoint is never started over: it is resumed or left alone. */
+#pragma once
+
+#include "base/cli.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct run {
+    char dir[1024];
+    FILE *metrics;
+};
+
+/* Makes or reopens the directory. Fails where it cannot be written; where it holds a training and
+ * `resume` is not asked; where `resume` is asked and there is none, or one of another configuration
+ * (only the keys in `may_change`, a NULL-ended list of last key names, may differ). */
+int run_begin(struct run *r, const char *dir, const struct cli *cli, const void *conf,
+              uint64_t seed, const char *const *may_change, struct err *e);
+int run_path(const struct run *r, const char *file, char *path, size_t size, struct err *e);
+/* Drops the lines of steps beyond `step`: they will come again. */
+int run_rewind_metrics(struct run *r, uint64_t step, struct err *e);
+/* {"step": …, names[0]: values[0], …}; NaN and infinity become null. Flushed at once. */
+int run_log(struct run *r, uint64_t step, const char *const *names, const double *values, int n,
+            struct err *e);
+void run_end(struct run *r);

@@ -1,0 +1,118 @@
+#include "train/ssl.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+/* Epochs count up from 0; validation draws from one that no training reaches. */
+static const uint32_t VALIDATION_EPOCH = UINT32_MAX;
+
+struct side { /* the training or the validation images, each used by a reader thread of its own */
+    struct images *images;
+    struct patches *patches;
+    uint64_t seed;
+    bool fixed;
+};
+
+struct ssl {
+    struct task task;
+    struct side train, validation;
+};
+
+static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target, float *mask,
+                struct err *e)
+{
+    struct side *s = ctx;
+    const struct images *im = s->images;
+    if (images_read_zscored(s->images, (int)index, target, e)) return -1;
+    struct rng rng = rng_make(s->seed, RNG_PATCHES, s->fixed ? VALIDATION_EPOCH : epoch, index);
+    if (patches_draw(s->patches, rng, mask, e)) return -1;
+    for (size_t i = 0, n = (size_t)im->height * (size_t)im->width; i < n; i++)
+        input[i] = target[i] * mask[i];
+    return 0;
+}
+
+enum { WHOLE, INSIDE, ZERO, INSIDE_PIXELS, WHOLE_PIXELS, SUMS };
+
+static void measure(const struct task *t, const float *input, const float *output,
+                    const float *target, const float *mask, double *sums)
+{
+    (void)input;
+    size_t n = (size_t)t->height * (size_t)t->width;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)output[i] - (double)target[i], inside = 1.0 - (double)mask[i];
+        sums[WHOLE] += d * d;
+        sums[INSIDE] += inside * d * d;
+        sums[ZERO] += inside * (double)target[i] * (double)target[i];
+        sums[INSIDE_PIXELS] += inside;
+    }
+    sums[WHOLE_PIXELS] += (double)n;
+}
+
+static void summarise(const double *sums, int n, double *values)
+{
+    (void)n;
+    values[0] = sums[WHOLE] / sums[WHOLE_PIXELS];
+    values[1] = sums[INSIDE] / sums[INSIDE_PIXELS];
+    values[2] = sums[ZERO] / sums[INSIDE_PIXELS];
+    values[3] = sums[ZERO] > 0.0 ? sums[INSIDE] / sums[ZERO] : 0.0;
+}
+
+static void tiles(const struct task *t, const float *input, const float *output,
+                  const float *target, float *const *tile)
+{
+    size_t bytes = (size_t)t->height * (size_t)t->width * sizeof(float);
+    memcpy(tile[0], target, bytes);
+    memcpy(tile[1], input, bytes);
+    memcpy(tile[2], output, bytes);
+}
+
+static struct sample_source source(struct side *s)
+{
+    size_t pixels = (size_t)s->images->height * (size_t)s->images->width;
+    return (struct sample_source){s, (uint32_t)s->images->n, pixels, pixels, pixels, make};
+}
+
+struct ssl *ssl_new(const struct patches_conf *p, const struct unet_conf *unet, uint64_t seed,
+                    struct images *train, struct images *validation, struct err *e)
+{
+    struct ssl *s = mem_new(1, sizeof *s, e);
+    if (!s) return NULL;
+    int h = train->height, w = train->width;
+    s->train = (struct side){train, patches_new(p, h, w, e), seed, false};
+    s->validation = (struct side){validation, patches_new(p, h, w, e), seed, true};
+    if (!s->train.patches || !s->validation.patches) {
+        ssl_free(s);
+        return NULL;
+    }
+    s->task = (struct task){
+        .name = "ssl",
+        .unet = *unet,
+        .height = h,
+        .width = w,
+        .train = source(&s->train),
+        .validation = source(&s->validation),
+        .nsums = SUMS,
+        .nscores = 4,
+        .scores = {"val_loss", "val_patches", "val_patches_zero", "val_patches_ratio"},
+        .measure = measure,
+        .summarise = summarise,
+        .ntiles = 3,
+        .tile_names = {"original", "corrupted", "in-painted"},
+        .tiles = tiles,
+    };
+    return s;
+}
+
+void ssl_free(struct ssl *s)
+{
+    if (!s) return;
+    patches_free(s->train.patches);
+    patches_free(s->validation.patches);
+    mem_free(s);
+}
+
+const struct task *ssl_task(const struct ssl *s)
+{
+    return &s->task;
+}

@@ -1,0 +1,15 @@
+/* The pretext task (paper section 2.2 and appendix 5.1): restore a reference image, its magnitude
+ * z-scored, from a copy in which Poisson-disc patches are zero. New patches for every image and
+ * epoch in training; the same ones each time in validation. */
+#pragma once
+
+#include "data/images.h"
+#include "data/patches.h"
+#include "train/task.h"
+
+struct ssl;
+/* Borrows the images. */
+struct ssl *ssl_new(const struct patches_conf *p, const struct unet_conf *unet, uint64_t seed,
+                    struct images *train, struct images *validation, struct err *e);
+void ssl_free(struct ssl *s);
+const struct task *ssl_task(const struct ssl *s);

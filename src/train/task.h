@@ -1,0 +1,34 @@
+/* What a training is about: the samples, the network, and what validation measures. The loop
+ * (fit.h) knows nothing else of in-painting or reconstruction; a further task is one more of these.
+ */
+#pragma once
+
+#include "data/loader.h"
+#include "nn/unet.h"
+
+enum { TASK_MAX_SCORES = 8, TASK_MAX_TILES = 6 };
+
+struct task {
+    const char *name; /* "ssl", "recon": in checkpoints */
+    struct unet_conf unet;
+    int height, width;               /* of every sample */
+    struct sample_source train;      /* input (h, w, in), target (h, w, out), mask (mask_len) */
+    struct sample_source validation; /* the same every time */
+
+    /* Validation: adds one image's figures to sums[] (nsums of them), then turns the sums over all
+     * n images into values[] named by `scores`. values[0] is the loss that checkpoints are chosen
+     * by. */
+    int nsums, nscores;
+    const char *scores[TASK_MAX_SCORES];
+    void (*measure)(const struct task *t, const float *input, const float *output,
+                    const float *target, const float *mask, double *sums);
+    void (*summarise)(const double *sums, int n, double *values);
+
+    /* Picture of one validation sample: `ntiles` images (h, w) side by side, one grey window for
+     * all but those marked as differences, which are shown around zero. */
+    int ntiles;
+    const char *tile_names[TASK_MAX_TILES];
+    void (*tiles)(const struct task *t, const float *input, const float *output,
+                  const float *target, float *const *tile);
+    void *ctx;
+};

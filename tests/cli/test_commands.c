@@ -1,0 +1,135 @@
+/* The commands end to end, small: simulated k-space to references, two trainings, a study;
+ * interruption and resumption through real signals; the same bits twice. */
+#include "cli/shell.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const ssl_yaml = "run: ssl\n"
+                                    "data: {train: [scans/train], validation: [scans/validation],\n"
+                                    "       cache: references, height: 64, width: 64}\n"
+                                    "network: {filters: 8, levels: 5, groups: 4}\n"
+                                    "fit: {batch: 2, steps: 12, validate_every: 6, pictures: 2}\n";
+static const char *const recon_yaml =
+    "run: recon\n"
+    "data: {train: [scans/train], validation: [scans/validation]}\n"
+    "images: {cache: references, height: 64, width: 64}\n"
+    "network: {filters: 4, levels: 3}\n"
+    "fit: {batch: 2, steps: 8, validate_every: 4, pictures: 2}\n";
+static const char *const study_yaml =
+    "output: study\n"
+    "data: {scans: [scans/validation], cache: references}\n"
+    "study:\n"
+    "  kind: perturbation\n"
+    "  metrics: {ssfd: {checkpoint: ssl/best.h5}, ssim: {}, psnr: {}}\n";
+
+static void succeeds(const struct outcome *o)
+{
+    if (o->code) print_error("exit %d\n%s", o->code, o->err);
+    assert_int_equal(o->code, 0);
+}
+
+static void simulated_scans(void **state)
+{
+    (void)state;
+    const char *small = "--slices 4 --coils 4 --size 64 --width 64";
+    succeeds(shell_run("make-scans scans/train --scans 3 --seed 1 %s", small));
+    succeeds(shell_run("make-scans scans/validation --scans 2 --seed 2 %s", small));
+    succeeds(shell_run("ls scans/train/*.h5 | wc -l | grep -qx 3"));
+    shell_write("ssl.yaml", ssl_yaml);
+    shell_write("recon.yaml", recon_yaml);
+    shell_write("study.yaml", study_yaml);
+}
+
+static void train_ssl(void **state)
+{
+    (void)state;
+    succeeds(shell_run("train-ssl ssl.yaml"));
+    static const char *const files[] = {"config.resolved.yaml", "run.json", "metrics.jsonl",
+                                        "samples.png",          "last.h5",  "best.h5"};
+    char path[64];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "ssl/%s", files[i]);
+        assert_true(shell_exists(path));
+    }
+    succeeds(shell_run("grep -c val_patches_ratio ssl/metrics.jsonl | grep -qx 2"));
+    /* The resolved configuration is a configuration: the same training again gives the same
+     * weights. */
+    succeeds(shell_run("sed 's/^run: .*/run: ssl-again/' ssl/config.resolved.yaml >again.yaml"));
+    succeeds(shell_run("train-ssl again.yaml --quiet && cmp ssl/last.h5 ssl-again/last.h5"));
+}
+
+static void an_interrupted_training_resumes_to_the_same_weights(void **state)
+{
+    (void)state;
+    const char *more = "--set fit.steps=60 --set fit.validate_every=5 --quiet";
+    /* A shell starts background jobs with SIGINT ignored, so SIGTERM stands for Ctrl-C here. */
+    const struct outcome *o = shell_run("train-ssl ssl.yaml --set run=cut %s & pid=$!; "
+                                        "while ! [ -e cut/last.h5 ]; do sleep 0.02; done; "
+                                        "kill -TERM $pid; wait $pid",
+                                        more);
+    assert_int_equal(o->code, 75);
+    assert_non_null(strstr(o->err, "SIGTERM"));
+    assert_non_null(strstr(o->err, "--resume"));
+    assert_int_equal(shell_run("train-ssl ssl.yaml --set run=cut %s", more)->code, 78);
+    succeeds(shell_run("train-ssl ssl.yaml --set run=cut %s --resume", more));
+    succeeds(shell_run("train-ssl ssl.yaml --set run=straight %s", more));
+    succeeds(shell_run("cmp cut/last.h5 straight/last.h5 && cmp cut/best.h5 straight/best.h5 && "
+                       "cmp cut/metrics.jsonl straight/metrics.jsonl"));
+}
+
+static void train_recon(void **state)
+{
+    (void)state;
+    succeeds(shell_run("train-recon recon.yaml"));
+    assert_true(shell_exists("recon/best.h5"));
+    succeeds(shell_run("grep -q val_psnr_zero_filled recon/metrics.jsonl"));
+}
+
+static void eval_study(void **state)
+{
+    (void)state;
+    succeeds(shell_run("eval-study study.yaml"));
+    assert_true(shell_exists("study/curves.csv"));
+    assert_true(shell_exists("study/scores.csv"));
+    /* 3 perturbations x 11 levels x 3 metrics, and a header. */
+    succeeds(shell_run("wc -l <study/curves.csv | grep -qx 100"));
+    succeeds(shell_run(
+        "eval-study study.yaml --set output=study2 --threads 1 && "
+        "cmp study/scores.csv study2/scores.csv && cmp study/curves.csv study2/curves.csv"));
+}
+
+static void every_command_teaches_itself(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {"train-ssl", "train-recon", "eval-study", "make-scans"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        succeeds(shell_run("%s --help", commands[i]));
+        succeeds(shell_run("%s --version", commands[i]));
+        assert_int_equal(shell_run("%s", commands[i])->code, 64);
+        assert_int_equal(shell_run("%s --no-such-option x", commands[i])->code, 64);
+    }
+    succeeds(shell_run("train-ssl ssl.yaml --check"));
+    succeeds(shell_run("train-ssl ssl.yaml --explain"));
+    assert_false(shell_exists("ssl.tmp"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(simulated_scans),
+        cmocka_unit_test(train_ssl),
+        cmocka_unit_test(an_interrupted_training_resumes_to_the_same_weights),
+        cmocka_unit_test(train_recon),
+        cmocka_unit_test(eval_study),
+        cmocka_unit_test(every_command_teaches_itself),
+    };
+    return cmocka_run_group_tests(tests, shell_setup, shell_teardown);
+}
