@@ -13,8 +13,7 @@ struct deconv_conf {
 };
 struct deconv_state {
     struct dn_conv *dn;
-    size_t at_wide, at_weights,
-        at_rest; /* parts of scratch: (N,H,W,4C) map, (4C,in) weights, library's */
+    size_t wide, weights, bias; /* bytes of a map (N,H,W,4C), of weights (4C,in), of bias (4C) */
 };
 
 int nn_deconv(struct graph *g, int x, const char *name, int filters, bool bias)
@@ -56,6 +55,7 @@ static size_t round_up(size_t bytes)
 
 static int deconv_plan(struct node *n, struct err *e)
 {
+    const struct deconv_conf *c = n->conf;
     struct deconv_state *s = n->state;
     s->dn = dn_conv_new(n->dn,
                         (struct dn_conv_conf){.n = n->x[0].n,
@@ -64,93 +64,98 @@ static int deconv_plan(struct node *n, struct err *e)
                                               .in = n->x[0].c,
                                               .out = 4 * n->y[0].c,
                                               .side = 1,
+                                              .bias = c->bias,
                                               .backward = n->backward,
                                               .backward_data = n->wants_dx[0]},
                         e);
     if (!s->dn) return -1;
-    s->at_weights = round_up(shape_len(n->y[0]) * sizeof(float));
-    s->at_rest =
-        s->at_weights + round_up(4 * (size_t)n->x[0].c * (size_t)n->y[0].c * sizeof(float));
-    /* beside the library's layout, the weights as (4C, in), from which it is made */
-    n->need.packed = round_up(dn_conv_packed_bytes(s->dn)) + (s->at_rest - s->at_weights);
-    n->need.forward = s->at_weights + dn_conv_scratch_forward(s->dn);
-    n->need.backward = s->at_rest + dn_conv_scratch_backward(s->dn);
+    s->wide = round_up(shape_len(n->y[0]) * sizeof(float));
+    s->bias = round_up(4 * (size_t)n->y[0].c * sizeof(float));
+    s->weights = round_up(4 * (size_t)n->x[0].c * (size_t)n->y[0].c * sizeof(float));
+    /* packed: bias, weights as the library is given them, weights in its own layout */
+    n->need.packed = s->bias + s->weights + dn_conv_packed_bytes(s->dn);
+    n->need.forward = s->wide + dn_conv_scratch_forward(s->dn);
+    n->need.backward = s->wide + s->bias + s->weights + dn_conv_scratch_backward(s->dn);
     return 0;
+}
+
+/* Channel k = (2a+b) C + o of the wide map, input c: where W(c,o,a,b) is stored. */
+static size_t stored_at(int c, int k, int out)
+{
+    return ((size_t)c * (size_t)out + (size_t)(k % out)) * 4 + (size_t)(k / out);
 }
 
 static void deconv_pack(const struct node *n, const struct io *io)
 {
     const struct deconv_state *s = n->state;
     const int in = n->x[0].c, out = n->y[0].c;
-    float *m = (float *)((unsigned char *)io->packed + round_up(dn_conv_packed_bytes(s->dn)));
+    unsigned char *packed = io->packed;
+    float *bias = io->packed, *m = (float *)(packed + s->bias);
 #pragma omp parallel for
-    for (int k = 0; k < 4 * out; k++)
+    for (int k = 0; k < 4 * out; k++) {
+        if (io->w[1]) bias[k] = io->w[1][k % out];
         for (int c = 0; c < in; c++)
-            m[k * in + c] = io->w[0][(c * out + k % out) * 4 + k / out];
-    dn_conv_pack(s->dn, m, io->packed);
+            m[(size_t)k * (size_t)in + (size_t)c] = io->w[0][stored_at(c, k, out)];
+    }
+    dn_conv_pack(s->dn, m, packed + s->bias + s->weights);
+}
+
+/* Below a pixel of the wide map (N,H,W,4C) lie two rows of two pixels of y (N,2H,2W,C): row r of y
+ * takes half r mod 2 of the pixels of wide row r / 2, each half a run of 2C floats. */
+static size_t half_at(const struct node *n, int r, int j)
+{
+    return ((size_t)(r / 2) * (size_t)n->x[0].w + (size_t)j) * 2 + (size_t)(r % 2);
+}
+
+static void depth_to_space(const struct node *n, const float *wide, float *y)
+{
+    const int rows = n->y[0].n * n->y[0].h, width = n->x[0].w;
+    const size_t run = 2 * (size_t)n->y[0].c;
+#pragma omp parallel for
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < width; j++)
+            memcpy(y + ((size_t)r * (size_t)width + (size_t)j) * run, wide + half_at(n, r, j) * run,
+                   run * sizeof(float));
+}
+
+static void space_to_depth(const struct node *n, const float *y, float *wide)
+{
+    const int rows = n->y[0].n * n->y[0].h, width = n->x[0].w;
+    const size_t run = 2 * (size_t)n->y[0].c;
+#pragma omp parallel for
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < width; j++)
+            memcpy(wide + half_at(n, r, j) * run, y + ((size_t)r * (size_t)width + (size_t)j) * run,
+                   run * sizeof(float));
 }
 
 static void deconv_forward(const struct node *n, const struct io *io)
 {
     const struct deconv_state *s = n->state;
-    const int rows = n->x[0].n * n->x[0].h, width = n->x[0].w, out = n->y[0].c;
+    unsigned char *packed = io->packed, *scratch = io->scratch_forward;
     float *wide = io->scratch_forward;
-    dn_conv_forward(s->dn, io->x[0], io->packed, NULL, wide,
-                    (unsigned char *)io->scratch_forward + s->at_weights);
-    const float *bias = n->nparams > 1 ? io->w[1] : NULL;
-#pragma omp parallel for
-    for (int r = 0; r < rows; r++)
-        for (int a = 0; a < 2; a++)
-            for (int j = 0; j < width; j++) {
-                const float *from =
-                    wide + ((size_t)(r * width + j) * 4 + 2 * (size_t)a) * (size_t)out;
-                float *to = io->y[0] + (size_t)((2 * r + a) * width + j) * 2 * (size_t)out;
-                if (!bias) {
-                    memcpy(to, from, 2 * (size_t)out * sizeof(float));
-                    continue;
-                }
-#pragma omp simd
-                for (int o = 0; o < out; o++) {
-                    to[o] = from[o] + bias[o];
-                    to[o + out] = from[o + out] + bias[o];
-                }
-            }
-}
-
-/* db(o) = sum of dy over images and pixels: by rows, in double, in a fixed order. */
-static void bias_gradient(const float *dy, int rows, int width, int out, float *db)
-{
-#pragma omp parallel for
-    for (int o0 = 0; o0 < out; o0 += 16) {
-        const int m = out - o0 < 16 ? out - o0 : 16;
-        double sum[16] = {0};
-        for (int p = 0; p < rows * width; p++)
-            for (int o = 0; o < m; o++)
-                sum[o] += (double)dy[(size_t)p * (size_t)out + (size_t)(o0 + o)];
-        for (int o = 0; o < m; o++)
-            db[o0 + o] = (float)sum[o];
-    }
+    dn_conv_forward(s->dn, io->x[0], packed + s->bias + s->weights, io->packed, wide,
+                    scratch + s->wide);
+    depth_to_space(n, wide, io->y[0]);
 }
 
 static void deconv_backward(const struct node *n, const struct io *io)
 {
     const struct deconv_state *s = n->state;
-    const int rows = n->x[0].n * n->x[0].h, width = n->x[0].w, in = n->x[0].c, out = n->y[0].c;
+    const int in = n->x[0].c, out = n->y[0].c;
+    const unsigned char *packed = io->packed;
     unsigned char *scratch = io->scratch_backward;
-    float *wide = (float *)scratch, *dm = (float *)(scratch + s->at_weights);
-#pragma omp parallel for
-    for (int r = 0; r < rows; r++)
-        for (int a = 0; a < 2; a++)
-            for (int j = 0; j < width; j++)
-                memcpy(wide + ((size_t)(r * width + j) * 4 + 2 * (size_t)a) * (size_t)out,
-                       io->dy[0] + (size_t)((2 * r + a) * width + j) * 2 * (size_t)out,
-                       2 * (size_t)out * sizeof(float));
-    dn_conv_backward(s->dn, io->x[0], wide, io->packed, io->dx[0], dm, NULL, scratch + s->at_rest);
+    float *wide = (float *)scratch, *db = (float *)(scratch + s->wide);
+    float *dm = (float *)(scratch + s->wide + s->bias);
+    space_to_depth(n, io->dy[0], wide);
+    dn_conv_backward(s->dn, io->x[0], wide, packed + s->bias + s->weights, io->dx[0], dm, db,
+                     scratch + s->wide + s->bias + s->weights);
 #pragma omp parallel for
     for (int c = 0; c < in; c++)
         for (int k = 0; k < 4 * out; k++)
-            io->dw[0][(c * out + k % out) * 4 + k / out] = dm[k * in + c];
-    if (n->nparams > 1) bias_gradient(io->dy[0], 2 * rows, 2 * width, out, io->dw[1]);
+            io->dw[0][stored_at(c, k, out)] = dm[(size_t)k * (size_t)in + (size_t)c];
+    for (int o = 0; io->dw[1] && o < out; o++)
+        io->dw[1][o] = db[o] + db[o + out] + db[o + 2 * out] + db[o + 3 * out];
 }
 
 static void deconv_release(struct node *n)

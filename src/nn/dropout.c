@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "nn/op.h"
 
+#include <math.h>
 #include <string.h>
 
 struct dropout_conf {
@@ -41,7 +42,7 @@ static size_t runs(const struct node *n)
 static int dropout_plan(struct node *n, struct err *e)
 {
     const struct dropout_conf *c = n->conf;
-    if (image_len(n) > (size_t)UINT32_MAX * 4) return err_set(e, ERR_DATA, "images are too large");
+    if (image_len(n) > (size_t)UINT32_MAX * 8) return err_set(e, ERR_DATA, "images are too large");
     if (!n->training || c->rate == 0.0f)
         n->flags |= OP_ALIAS;
     else
@@ -54,20 +55,26 @@ static void draw(const struct rng *stream, uint64_t block, uint32_t below, int b
                  unsigned char *bits)
 {
     for (int b = 0; b < bytes; b++) {
-        uint32_t word[8];
-        rng_block(stream, block + 2 * (uint64_t)b, word);
-        rng_block(stream, block + 2 * (uint64_t)b + 1, word + 4);
+        uint32_t word[4];
+        rng_block(stream, block + (uint64_t)b, word);
         unsigned byte = 0;
-        for (int k = 0; k < 8; k++)
-            byte |= (unsigned)(word[k] >= below) << k;
+        for (int k = 0; k < 4; k++)
+            byte |= (unsigned)((word[k] & 0xffff) >= below) << 2 * k |
+                    (unsigned)((word[k] >> 16) >= below) << (2 * k + 1);
         bits[b] = (unsigned char)byte;
     }
 }
 
 static void apply(const unsigned char *bits, float scale, size_t len, const float *x, float *y)
 {
+    size_t i = 0;
+    for (; i + 16 <= len; i += 16) {
+        const uint32_t sixteen = (uint32_t)bits[i / 8] | (uint32_t)bits[i / 8 + 1] << 8;
 #pragma omp simd
-    for (size_t i = 0; i < len; i++)
+        for (uint32_t k = 0; k < 16; k++)
+            y[i + k] = sixteen >> k & 1 ? scale * x[i + k] : 0.0f;
+    }
+    for (; i < len; i++)
         y[i] = bits[i / 8] >> (i % 8) & 1 ? scale * x[i] : 0.0f;
 }
 
@@ -75,7 +82,7 @@ static void dropout_forward(const struct node *n, const struct io *io)
 {
     const struct dropout_conf *c = n->conf;
     const size_t len = image_len(n), per = runs(n), all = per * (size_t)n->x[0].n;
-    const uint32_t below = (uint32_t)((double)c->rate * 0x1p32);
+    const uint32_t below = (uint32_t)lrint((double)c->rate * 0x1p16);
     const float scale = 1.0f / (1.0f - c->rate);
 #pragma omp parallel for
     for (size_t r = 0; r < all; r++) {
@@ -84,7 +91,7 @@ static void dropout_forward(const struct node *n, const struct io *io)
         const struct rng stream =
             rng_make(io->key->seed, RNG_DROPOUT, io->key->epoch, io->key->sample[image]);
         unsigned char *bits = (unsigned char *)io->keep + r * (RUN / 8);
-        draw(&stream, (uint64_t)c->ordinal << 32 | from / 4, below, (int)((m + 7) / 8), bits);
+        draw(&stream, (uint64_t)c->ordinal << 32 | from / 8, below, (int)((m + 7) / 8), bits);
         apply(bits, scale, m, io->x[0] + at, io->y[0] + at);
     }
 }
