@@ -151,7 +151,9 @@ static void finish_forward(const struct cut *c, const struct io *io, int image)
             st[k] = of;
             mean[k] = (float)m;
             scale[k] = (float)(of.scale * (io->w[0] ? (double)io->w[0][k] : 1.0));
-            shift[k] = io->w[1] ? io->w[1][k] : 0.0f;
+            /* m is rounded above: give back what that costs, much where |m| is far above 1/scale */
+            const double rest = (double)mean[k] - m;
+            shift[k] = (float)((io->w[1] ? (double)io->w[1][k] : 0.0) + rest * (double)scale[k]);
         }
     }
     for (int k = 0; k < 3; k++)
@@ -231,8 +233,9 @@ static void start_backward(const struct cut *c, const struct io *io, int image)
     repeat(c, mean);
 }
 
-/* dx = a dy + b (x - mean) + d, a per channel, b and d per group. The sums of a channel are left in
- * the first piece, for the gradient of gamma and beta. */
+/* dx = a dy + b (x - mean) + d, a per channel, b and d per group; `rest` makes up for the rounding
+ * of the mean that is subtracted. The sums of a channel are left in the first piece, for the
+ * gradient of gamma and beta. */
 static void finish_backward(const struct cut *c, const struct io *io, int image)
 {
     const int width = c->channels / c->groups;
@@ -242,21 +245,23 @@ static void finish_backward(const struct cut *c, const struct io *io, int image)
           *d = b + c->tile;
     double *left = sums_of(c, io->scratch_backward, image, 0);
     for (int first = 0; first < c->channels; first += width) {
-        const double scale = st[first].scale;
+        const double scale = st[first].scale, rest = (double)(float)st[first].mean - st[first].mean;
         double g = 0.0, gx = 0.0; /* sums of gamma dy and gamma dy (x - mean) */
         for (int k = first; k < first + width; k++) {
             const double gamma = io->w[0] ? (double)io->w[0][k] : 1.0;
             double part[2];
             fold(c, io->scratch_backward, image, k, part);
+            part[1] += rest * part[0];
             left[k] = part[0];
             left[c->tile + (size_t)k] = part[1];
             g += gamma * part[0];
             gx += gamma * part[1];
             a[k] = (float)(scale * gamma);
         }
+        const double slope = -scale * scale * scale * gx / count;
         for (int k = first; k < first + width; k++) {
-            b[k] = (float)(-scale * scale * scale * gx / count);
-            d[k] = (float)(-scale * g / count);
+            b[k] = (float)slope;
+            d[k] = (float)(-scale * g / count + rest * slope);
         }
     }
     for (int k = 0; k < 3; k++)

@@ -35,12 +35,13 @@ static int allocate(struct plan *p, struct err *e)
            fill(p->forward, n, -1) | fill(p->backward, n, -1);
 }
 
-/* Maps that are joined must have passed the same halvings without rounding. */
-static int check_multiple(const struct plan *p, struct err *e)
+/* Where shapes did not fit and a size the network can halve would: says so instead. Maps that are
+ * joined must have passed the same halvings without rounding. */
+static void explain_size(const struct plan *p, struct err *e)
 {
     int most = 0;
     bool joins = false, *above = room(p->nodes, sizeof *above, e);
-    if (!above) return -1;
+    if (!above) return;
     for (int i = p->nodes; i-- > 0;) {
         const struct gnode *n = &p->g->node[i];
         joins |= n->op == &op_concat;
@@ -54,7 +55,7 @@ static int check_multiple(const struct plan *p, struct err *e)
     }
     mem_free(above);
     const int m = 1 << (most < 30 ? most : 30), h = p->conf.height, w = p->conf.width;
-    if (!joins || (h % m == 0 && w % m == 0)) return 0;
+    if (!joins || (h % m == 0 && w % m == 0)) return;
     const int low_h = h / m * m, low_w = w / m * m;
     const int high_h = (h + m - 1) / m * m, high_w = (w + m - 1) / m * m;
     err_set(
@@ -62,9 +63,11 @@ static int check_multiple(const struct plan *p, struct err *e)
         "images of %d x %d cannot pass this network: it halves them %d times and joins the maps "
         "on the way up, so height and width must be multiples of %d",
         h, w, most, m);
-    return low_h && low_w ? err_hint(e, "the nearest sizes are %d x %d (crop) and %d x %d (pad)",
-                                     low_h, low_w, high_h, high_w)
-                          : err_hint(e, "the nearest size is %d x %d (pad)", high_h, high_w);
+    if (low_h && low_w)
+        err_hint(e, "the nearest sizes are %d x %d (crop) and %d x %d (pad)", low_h, low_w, high_h,
+                 high_w);
+    else
+        err_hint(e, "the nearest size is %d x %d (pad)", high_h, high_w);
 }
 
 static int infer_node(struct plan *p, int i, struct err *e)
@@ -232,9 +235,9 @@ struct plan *plan_new(const struct graph *g, struct params *params, struct plan_
     p->nodes = g->nodes;
     p->values = g->values;
     p->end = conf.training ? 2 * g->nodes : g->nodes;
-    int status = allocate(p, e) || check_multiple(p, e) || !(p->dn = dn_new(e));
+    int status = allocate(p, e) || !(p->dn = dn_new(e));
     for (int i = 0; !status && i < p->nodes; i++)
-        status = infer_node(p, i, e);
+        if ((status = infer_node(p, i, e))) explain_size(p, e);
     status = status || mark_gradients(p, e);
     for (int i = 0; !status && i < p->nodes; i++)
         status = plan_node(&p->node[i], e);
