@@ -67,7 +67,9 @@ struct graph *twin_graph(const struct naive_step *steps, struct shape input)
     int value[NAIVE_STEPS + 1] = {graph_input(g, "input", input.c)};
     for (int i = 0; i < net->n; i++) {
         const struct naive_step *t = &net->step[i];
-        value[i + 1] = add_step(g, t, t->name, value[i - t->a], t->b <= i ? value[i - t->b] : -1);
+        const int v = value[i + 1] =
+            add_step(g, t, t->name, value[i - t->a], t->b <= i ? value[i - t->b] : -1);
+        if (t->kind == NAIVE_DROPOUT) graph_output(g, graph_name(g, v, "drop%d", i));
     }
     const struct naive_step *last = &net->step[net->n - 1];
     if (last->kind == NAIVE_L2) {
@@ -122,6 +124,8 @@ void twin_release(struct twin *t)
     params_free(t->params);
     graph_free(t->graph);
     naive_net_free(t->naive);
+    for (int i = 0; i < NAIVE_STEPS; i++)
+        free(t->keep[i]);
     free(t->x);
     free(t->target);
 }
@@ -222,18 +226,35 @@ double twin_condition(struct twin *t)
     return worst;
 }
 
+static void find_masks(struct twin *t)
+{
+    for (int i = 0; i < t->naive->n; i++) {
+        char name[16];
+        struct shape s;
+        snprintf(name, sizeof name, "drop%d", i);
+        const float *y = plan_output(t->plan, name, &s);
+        if (!y) continue;
+        assert_memory_equal(&s, &t->naive->shape[i + 1], sizeof s);
+        if (!t->keep[i]) t->keep[i] = calloc(shape_len(s), sizeof(double));
+        assert_non_null(t->keep[i]);
+        for (size_t k = 0; k < shape_len(s); k++)
+            t->keep[i][k] = y[k] != 0;
+        t->naive->keep[i] = t->keep[i];
+    }
+}
+
 struct twin_error twin_compare(struct twin *t, struct step_key key)
 {
     struct twin_error err = {0};
     struct shape s, engine = {0};
-    const double loss = naive_net_forward(t->naive, t->x, t->target);
-    naive_net_backward(t->naive, t->target);
-    const double *y = naive_net_output(t->naive, &s);
-
     /* Gradients are to be overwritten, whatever they were. */
     for (size_t i = 0; i < t->params->len; i++)
         t->params->grad[i] = NAN;
     plan_forward(t->plan, key);
+    find_masks(t);
+    const double loss = naive_net_forward(t->naive, t->x, t->target);
+    naive_net_backward(t->naive, t->target);
+    const double *y = naive_net_output(t->naive, &s);
     const float *out = plan_output(t->plan, "result", &engine);
     if (!out) out = plan_output(t->plan, "output", &engine);
     assert_non_null(out);

@@ -12,10 +12,12 @@ struct twin {
     struct plan *plan;
     double *x, *target; /* target is NULL where the net ends in NAIVE_L2 */
     size_t nx, ntarget;
+    double *keep[NAIVE_STEPS]; /* masks of dropouts, as twin_compare found them in the engine */
 };
 
 /* Graph of the steps: input "input", last tensor "result", and unless the steps end in NAIVE_L2 a
- * second input "target" of the same size as the first. Sealed; the running test fails where sealing
+ * second input "target" of the same size as the first. The result of every
+ * dropout is an output "dropK", K its step. Sealed; the running test fails where sealing
  * does. */
 struct graph *twin_graph(const struct naive_step *steps, struct shape input);
 
@@ -33,7 +35,8 @@ void twin_fill(struct twin *t, uint64_t seed);
 void twin_copy(struct twin *t);
 
 /* Largest relative errors (compare.h) of a forward and backward pass of the engine against the
- * oracle. */
+ * oracle. The oracle takes the masks of dropouts from the engine's forward pass: what is not zero
+ * was kept. */
 struct twin_error {
     double output, loss, grad;
     char worst[64]; /* parameter with the largest gradient error */
