@@ -68,33 +68,38 @@ enum {
 };
 
 struct layout {
-    int columns, rows, width, height, picture; /* picture: height of the examples */
+    int columns, rows, width, height;
+    int picture, picture_width; /* of the examples */
 };
 
 static struct layout lay_out(const struct perturbation_conf *c, int h, int w)
 {
     struct layout l = {.columns = c->perturbations.n, .rows = c->metrics.n};
     double picture = CELL * (double)h / w;
-    l.picture = (int)(picture < CELL / 2 ? CELL / 2 : picture > 2 * CELL ? 2 * CELL : picture);
+    l.picture = (int)(picture < CELL / 2.0    ? CELL / 2.0
+                      : picture > CELL * 1.25 ? CELL * 1.25
+                                              : picture);
+    l.picture_width = picture > l.picture ? (int)(l.picture * (double)w / h) : CELL;
     l.width = LEFT + l.columns * (CELL + GAP) - GAP + RIGHT;
     l.height = TOP + l.picture + PICTURE_GAP + l.rows * (PLOT + PLOT_GAP) - PLOT_GAP + BOTTOM;
     return l;
 }
 
-static void put_margins(FILE *f, const struct layout *l, int column, int bottom, int height)
+static void put_margins(FILE *f, const struct layout *l, int column, int bottom, int width,
+                        int height)
 {
-    int left = LEFT + column * (CELL + GAP);
+    int left = LEFT + column * (CELL + GAP) + (CELL - width) / 2;
     fprintf(f,
             "    set lmargin at screen %.5f; set rmargin at screen %.5f\n"
             "    set bmargin at screen %.5f; set tmargin at screen %.5f\n",
-            (double)left / l->width, (double)(left + CELL) / l->width, (double)bottom / l->height,
+            (double)left / l->width, (double)(left + width) / l->width, (double)bottom / l->height,
             (double)(bottom + height) / l->height);
 }
 
 static void put_example(FILE *f, const struct layout *l, const struct perturbation_conf *c, int p)
 {
     const struct perturb *perturb = perturb_at(c, p);
-    put_margins(f, l, p, l->height - TOP - l->picture, l->picture);
+    put_margins(f, l, p, l->height - TOP - l->picture, l->picture_width, l->picture);
     fprintf(f,
             "    set title \"%s %.3g%s%s%s\" offset 0,-0.4\n"
             "    plot \"example_%s.png\" binary filetype=png with rgbimage\n",
@@ -126,7 +131,7 @@ static void put_plot(FILE *f, const struct layout *l, const struct scores *s, in
     const struct perturbation_conf *c = s->conf;
     const char *rgb = colour[m % 4];
     int bottom = BOTTOM + (l->rows - 1 - m) * (PLOT + PLOT_GAP);
-    put_margins(f, l, p, bottom, PLOT);
+    put_margins(f, l, p, bottom, CELL, PLOT);
     fprintf(f, "    set xrange [0:%.9g]\n", level_at(c, p, c->levels - 1));
     fprintf(f, "    set format y \"%s\"\n", p == 0 ? "%g" : "");
     if (m == l->rows - 1)
@@ -181,9 +186,10 @@ static void put_script(FILE *f, const struct scores *s, const struct study_env *
             "    set xtics nomirror out scale 0.6 textcolor rgb \"black\"\n"
             "    set ytics nomirror out scale 0.6 textcolor rgb \"black\"\n"
             "    set grid lc rgb \"#e0e0e0\" lw 0.7 lt 1\n"
-            "    set label 2 \"mean and 95 %% confidence band, %d %s%s\" at screen %.5f, screen "
+            "    set label 2 \"%s%d %s%s\" at screen %.5f, screen "
             "%.5f right textcolor rgb \"#606060\"\n",
-            im->n, im->whole_scans ? "image" : "scan", im->n == 1 ? "" : "s",
+            im->n > 1 ? "mean and 95 % confidence band, " : "", im->n,
+            im->whole_scans ? "image" : "scan", im->n == 1 ? "" : "s",
             1.0 - (double)RIGHT / l.width, 12.0 / l.height);
     for (int m = 0; m < l.rows; m++) {
         put_scale(f, s, m);
