@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,9 +27,18 @@ struct h5 {
 
 /* ---- HDF5's errors become ours ----------------------------------------------------------- */
 
+/* After a failed write on a full disk the library's own clean-up at exit crashes; every file is
+ * closed here before, so nothing needs it. */
+static void no_exit_handler(void)
+{
+    H5dont_atexit();
+}
+
 /* The library prints its errors unless told not to, once for each thread. */
 static void hush(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, no_exit_handler);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 

@@ -7,13 +7,15 @@
 #include <math.h>
 #include <string.h>
 
-/* Defaults: the paper's references (method of its authors' code: kernel 8, 26 of 320 columns). */
+/* Defaults: those of the paper's references, which are 320 wide, so that 26 samples calibrate. What
+ * counts is that number: at 128 wide, 0.08 gives 10 samples, too few for kernels of 8 and many
+ * coils. */
 const struct cfg_field jsense_fields[] = {
     CFG_INT(struct jsense_conf, kernel, "8", 2, 32, "samples",
             "side of a sensitivity kernel in k-space"),
     CFG_REAL(struct jsense_conf, calibration, "0.08", 0, 1, "",
-             "side of the square calibration region, as a fraction of the phase width; never less "
-             "than the kernel, never more than the image"),
+             "side of the square calibration region as a fraction of the phase width, from the "
+             "kernel's to the image's side; below three kernels the maps may leave dark spots"),
     CFG_INT(struct jsense_conf, iterations, "10", 1, 1000, "",
             "alternations between maps and image"),
     CFG_INT(struct jsense_conf, inner_iterations, "10", 1, 1000, "",

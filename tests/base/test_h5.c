@@ -2,10 +2,12 @@
 #include "base/mem.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -255,6 +257,39 @@ static void test_atomic(void **state)
     assert_non_null(strstr(e.text, "No such file"));
 }
 
+/* A full disk, played by a limit on the size of files: the old file stays, nothing else does. */
+static void test_no_room(void **state)
+{
+    (void)state;
+    const char *path = in_folder("full.h5");
+    write_sample(path);
+    struct rlimit old, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = old;
+    small.rlim_cur = 100000;
+    signal(SIGXFSZ, SIG_IGN);
+    const int64_t n[1] = {1 << 16};
+    float *x = calloc((size_t)n[0], sizeof *x);
+    struct h5 *f = h5_create(path, &e);
+    assert_non_null(f);
+    assert_int_equal(h5_make(f, "x", H5_F32, 1, n, &e), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int rc = h5_write_f32(f, "x", 1, NULL, n, x, &e) || h5_commit(f, &e);
+    enum err_code code = e.code;
+    h5_close(f);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    free(x);
+    assert_true(rc);
+    assert_int_equal(code, ERR_IO);
+    assert_non_null(strstr(e.text, "full.h5: 'x' cannot be written"));
+    f = h5_open(path, &e);
+    assert_true(f && h5_has(f, "group/real"));
+    h5_close(f);
+    char command[256];
+    snprintf(command, sizeof command, "test $(ls '%s' | grep -c '^full.h5') = 1", folder);
+    assert_int_equal(system(command), 0);
+}
+
 static void test_same_data_same_bytes(void **state)
 {
     (void)state;
@@ -335,10 +370,15 @@ static void test_foreign_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_wrong_requests),
-        cmocka_unit_test(test_bad_files),  cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_atomic),     cmocka_unit_test(test_same_data_same_bytes),
-        cmocka_unit_test(test_each),       cmocka_unit_test(test_foreign_types),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_wrong_requests),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_atomic),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_same_data_same_bytes),
+        cmocka_unit_test(test_each),
+        cmocka_unit_test(test_foreign_types),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
