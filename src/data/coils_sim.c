@@ -5,13 +5,16 @@
 #include <assert.h>
 #include <math.h>
 
-enum { SEGMENTS = 24 }; /* of a loop */
 static const float NODE_MM = 4;
 
 void coil_array_draw(struct coil_array *a, int n, struct rng r)
 {
     assert(n >= 1 && n <= COILS_SIM_MAX);
     *a = (struct coil_array){.n = n};
+    for (int k = 0; k < COILS_SIM_SEGMENTS; k++) {
+        a->cos[k] = (float)cos(2 * M_PI * k / COILS_SIM_SEGMENTS);
+        a->sin[k] = (float)sin(2 * M_PI * k / COILS_SIM_SEGMENTS);
+    }
     int rings = n < 6 ? 1 : n < 15 ? 2 : 3;
     double turn = rng_uniform(&r), height = rings == 3 ? 48 : 34;
     for (int i = 0; i < n; i++) {
@@ -42,11 +45,12 @@ float complex coil_at(const struct coil_array *a, int i, struct vec3 p)
 {
     const struct coil *c = &a->coil[i];
     const float ux = -sinf(c->angle), uy = cosf(c->angle); /* the loop lies in (u, z) */
-    const float step = (float)(2 * M_PI / SEGMENTS);
+    const float step = (float)(2 * M_PI / COILS_SIM_SEGMENTS);
     float bx = 0, by = 0;
-    for (int k = 0; k < SEGMENTS; k++) {
-        float t = step * (float)k, cu = c->radius * cosf(t), cz = c->radius * sinf(t);
-        float lx = -sinf(t) * ux, ly = -sinf(t) * uy, lz = cosf(t); /* direction of the current */
+    for (int k = 0; k < COILS_SIM_SEGMENTS; k++) {
+        float cu = c->radius * a->cos[k], cz = c->radius * a->sin[k];
+        float lx = -a->sin[k] * ux, ly = -a->sin[k] * uy,
+              lz = a->cos[k]; /* direction of the current */
         float rx = p.x - c->at.x - cu * ux, ry = p.y - c->at.y - cu * uy, rz = p.z - c->at.z - cz;
         float d2 = rx * rx + ry * ry + rz * rz + 25; /* a wire 5 mm thick: finite everywhere */
         float w = c->radius * step / (d2 * sqrtf(d2));

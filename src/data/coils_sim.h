@@ -10,7 +10,7 @@
 
 #include <complex.h>
 
-enum { COILS_SIM_MAX = 64 };
+enum { COILS_SIM_MAX = 64, COILS_SIM_SEGMENTS = 24 };
 
 struct coil {
     struct vec3 at;
@@ -20,6 +20,7 @@ struct coil {
 struct coil_array {
     int n;
     struct coil coil[COILS_SIM_MAX];
+    float cos[COILS_SIM_SEGMENTS], sin[COILS_SIM_SEGMENTS]; /* of the corners of a loop */
 };
 
 /* n in [1, COILS_SIM_MAX]; positions and gains vary with the stream. */

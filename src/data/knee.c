@@ -56,7 +56,7 @@ static void draw_veins(struct knee *k, struct rng *r)
         b.x = depth * cosf(angle);
         b.y = depth * sinf(angle);
         b.z += i < 4 ? between(r, 40, 110) : between(r, -25, 25);
-        k->vein[i] = (struct capsule){a, b, between(r, 0.8, i < 4 ? 1.9 : 1.2)};
+        k->vein[i] = (struct capsule){a, b, between(r, 0.8, i < 4 ? 1.4 : 1.1)};
     }
 }
 
@@ -77,7 +77,7 @@ void knee_draw(struct knee *k, struct rng r, double texture)
         tilt[i] = about(&r, 0, i == 2 ? 0.10 : 0.06);
     rotation(k->rot, tilt[0], tilt[1], tilt[2]);
     k->offset = (struct vec3){about(&r, 0, 2.5), about(&r, 1, 2.5), about(&r, 0, 5)};
-    k->flexion = between(&r, 0, 0.18);
+    k->flexion = between(&r, 0, 0.12);
     k->valgus = about(&r, 0, 0.025);
     k->femur_width = about(&r, 1, 0.035);
     k->condyle[0] = about(&r, 1, 0.03);
@@ -150,8 +150,9 @@ static void paint_muscles(struct brush *b, float fascia)
             second = d;
         }
     }
+    nearest += 2.2f * knee_field(k->key + 91, p.x / 22, p.y / 22, p.z / 30);
     /* Fat planes where two bellies meet, and under the fascia. */
-    float d = fmaxf(nearest, fmaxf(0.35f - 0.5f * (second - nearest), fascia + 0.9f));
+    float d = maxf(nearest, maxf(0.35f - 0.5f * (second - nearest), fascia + 0.9f));
     if (d > b->edge) return;
     struct vec3 q = {b->q.x - lean * b->q.z, b->q.y, b->q.z};
     const struct brush fibre = {.k = k, .q = q};
@@ -180,7 +181,7 @@ static void paint_envelope(struct brush *b, float fascia, float skin)
         smoothstep(-30, -42, b->p.x) * smoothstep(-12, 0, b->p.y) * smoothstep(-14, 6, b->p.z);
     brush_tissue(b, band > 0.5f ? T_LIGAMENT : T_SEPTUM, 0.7f,
                  fabsf(fascia + band) - 0.4f - 0.8f * band);
-    brush_tissue(b, T_SKIN, 1, fmaxf(skin, -1.5f - skin)); /* the outer 1.5 mm */
+    brush_tissue(b, T_SKIN, 1, maxf(skin, -1.5f - skin)); /* the outer 1.5 mm */
 }
 
 /* Synovium and fluid around the condyles, in the notch and in the joint space. */
@@ -188,16 +189,16 @@ static void paint_capsule(struct brush *b, const struct bones *d)
 {
     const struct knee *k = b->k;
     const struct vec3 p = b->p;
-    float bone = fminf(d->femur, d->tibia);
+    float bone = minf(d->femur, d->tibia);
     float rim = 39 * k->femur_width;
-    float space = fmaxf(fmaxf(-12 - p.z, p.z - 34), fmaxf(fabsf(p.x) - rim, p.y - 22));
-    float joint = fmaxf(bone - 4.5f - 3 * k->effusion, space);
+    float space = maxf(maxf(-12 - p.z, p.z - 34), maxf(fabsf(p.x) - rim, p.y - 18));
+    float joint = smooth_max(bone - 4.5f - 3 * k->effusion, space, 5);
     float ragged = 1.2f * brush_field(b, 70, 2.5f, 2.5f, 3.5f);
     brush_tissue(b, T_SYNOVIUM, 0.85f + 0.2f * brush_field(b, 71, 2, 2, 2.5f), joint + ragged);
-    float gutter = fmaxf(bone - 0.9f - 3.2f * k->effusion, space + 2);
+    float gutter = smooth_max(bone - 0.9f - 3.2f * k->effusion, space + 2, 5);
     brush_tissue(b, T_FLUID, 1, gutter + ragged);
-    float gap = fmaxf(d->femur, d->tibia) - (k->cartilage + 1.0f); /* between the cartilages */
-    if (p.z > -8 && p.z < 14) brush_tissue(b, T_FLUID, 0.95f, fmaxf(gap, fabsf(p.x) - rim + 5));
+    float gap = maxf(d->femur, d->tibia) - (k->cartilage + 1.0f); /* between the cartilages */
+    if (p.z > -8 && p.z < 14) brush_tissue(b, T_FLUID, 0.95f, maxf(gap, fabsf(p.x) - rim + 5));
 }
 
 /* Wedges between condyle and plateau: the gap itself gives them their shape. */
@@ -212,9 +213,9 @@ static void paint_menisci(struct brush *b, const struct bones *d)
     float inward = (1 - sqrtf(x * x + y * y)) * 20;
     float inner = inward - k->meniscus, outer = -0.5f - inward;
     float above = 0.85f * (p.z - d->plateau - 0.9f * k->cartilage - 7 * (1 - inward / k->meniscus));
-    float bone = fmaxf(0.7f * k->cartilage - d->femur, 0.7f * k->cartilage - d->tibia);
-    float wedge = fmaxf(fmaxf(inner, outer), fmaxf(above, bone));
-    if (fabsf(p.x) < 9) wedge = fmaxf(wedge, 9 - fabsf(p.x));
+    float bone = maxf(0.7f * k->cartilage - d->femur, 0.7f * k->cartilage - d->tibia);
+    float wedge = maxf(maxf(inner, outer), maxf(above, bone));
+    wedge = smooth_max(wedge, maxf(9 - fabsf(p.x), fabsf(p.y + 3) - 20), 2);
     brush_tissue(b, T_MENISCUS, 1 + 0.9f * brush_field(b, 80, 1.5f, 4, 1.2f), wedge);
 }
 
@@ -238,9 +239,10 @@ static void paint_ligaments(struct brush *b, const struct bones *d)
     if (p.x > 20 && p.z < 30 &&
         p.z > -48) { /* medial collateral: spans the hollow between the bones */
         float span = smooth_min(d->femur, d->tibia, 18) - 1.5f;
-        float ends = fmaxf(fabsf(p.y - 1) - 8, fmaxf(p.z - 28, -44 - p.z));
+        float ends = maxf(fabsf(p.y - 1) - 8, maxf(p.z - 28, -44 - p.z));
         float fibre = brush_field(b, 83, 0.9f, 3, 8);
-        brush_tissue(b, T_LIGAMENT, 1.2f + 0.8f * fibre, fmaxf(fabsf(span) - 1.1f, ends));
+        brush_tissue(b, T_LIGAMENT, 1.2f + 0.8f * fibre,
+                     maxf(fabsf(span) - 0.75f * smoothstep(5, -6, ends), ends));
     }
     if (p.x < -20 && p.z < 32 && p.z > -20)
         paint_band(b, (struct vec3){-42 * w, -5, 27}, (struct vec3){-38 * w, -16, -14}, 0.8f, 1.6f,
@@ -259,7 +261,7 @@ static void paint_vessels(struct brush *b, float bone)
     const struct knee *k = b->k;
     const struct vec3 p = b->p;
     if (bone < 1) return;
-    float sway = 3 * knee_field(k->key + 90, p.z / 22, 0, 0);
+    float sway = 4 * knee_field(k->key + 90, p.z / 17, p.x / 40, 0);
     if (p.y < -18) {
         struct vec3 q = {p.x - sway, p.y, p.z};
         brush_tissue(b, T_VEIN, 1,
@@ -271,6 +273,9 @@ static void paint_vessels(struct brush *b, float bone)
     }
     for (int i = 0; i < KNEE_VEINS; i++) {
         struct vec3 q = {p.x + sway, p.y - sway, p.z};
+        if (q.z < minf(k->vein[i].a.z, k->vein[i].b.z) - 3 ||
+            q.z > maxf(k->vein[i].a.z, k->vein[i].b.z) + 3)
+            continue;
         float d = capsule(q, k->vein[i].a, k->vein[i].b, k->vein[i].radius);
         if (d > 1 + b->edge) continue;
         brush_tissue(b, T_SEPTUM, 0.8f, d - 0.5f);
@@ -296,7 +301,7 @@ struct amplitude knee_at(const struct knee *k, struct vec3 world, float edge)
 {
     struct vec3 q = to_anatomy(k, world), p = q;
     float up = smoothstep(0, 110, q.z), down = smoothstep(0, -110, q.z);
-    float rx = k->limb * (49 + 5 * up - 3 * down), ry = k->limb * (46 + 8 * up - 2 * down);
+    float rx = k->limb * (48.5f + 9 * up - 3 * down), ry = k->limb * (46 + 8 * up - 2 * down);
     float waist = 1.5f * expf(-q.z * q.z / 500);
     float fascia = cylinder(q.x, q.y - 2 + 6 * up + 8 * down, rx + waist, ry);
     if (fascia > 24) return (struct amplitude){0, 0};
@@ -304,26 +309,25 @@ struct amplitude knee_at(const struct knee *k, struct vec3 world, float edge)
     fascia += 1.8f * outline;
     float thick = k->fat * (1 + k->fat_medial * clampf(q.x / 45, -1, 1) + 0.25f * (up + down)) +
                   1.2f * knee_field(k->key + 101, q.x / 25, q.y / 25, q.z / 35);
-    float skin = fascia - fmaxf(thick, 2.5f);
+    float skin = fascia - maxf(thick, 2.5f);
     if (skin > edge) return (struct amplitude){0, 0};
     p.x += 1.3f * knee_field(k->key + 102, q.x / 19, q.y / 19, q.z / 19);
     p.y += 1.3f * knee_field(k->key + 103, q.x / 19, q.y / 19, q.z / 19);
     p.z += 1.1f * knee_field(k->key + 104, q.x / 17, q.y / 17, q.z / 17);
     struct brush b = {.k = k, .p = p, .q = q, .edge = edge / k->scale};
-    paint_envelope(&b, fascia, skin);
-    if (fascia < edge) {
-        struct bones d = bones_at(k, p);
-        if (d.nearest > -edge) {
-            paint_muscles(&b, fmaxf(fascia, 1.2f - d.nearest));
+    struct bones d = {60, 60, 60, 60, 60, 0};
+    if (fascia < edge) d = bones_at(k, p);
+    if (d.nearest > -b.edge) { /* elsewhere bone covers it all */
+        paint_envelope(&b, fascia, skin);
+        if (fascia < edge) {
+            paint_muscles(&b, maxf(fascia, 1.2f - d.nearest));
             if (p.z > -16 && p.z < 40) paint_capsule(&b, &d);
             paint_menisci(&b, &d);
             paint_ligaments(&b, &d);
         }
-        bones_paint(&b, &d);
-        paint_vessels(&b, d.nearest);
-    } else {
-        paint_vessels(&b, 60);
     }
+    bones_paint(&b, &d);
+    paint_vessels(&b, d.nearest);
     float air = clampf(0.5f - skin / b.edge, 0, 1);
-    return (struct amplitude){fmaxf(b.s.water, 0) * air, fmaxf(b.s.fat, 0) * air};
+    return (struct amplitude){maxf(b.s.water, 0) * air, maxf(b.s.fat, 0) * air};
 }

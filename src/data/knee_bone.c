@@ -2,88 +2,40 @@
 
 #include <math.h>
 
-static uint32_t mix(uint32_t h)
+/* "lowbias32" of C. Wellons' search of 32-bit hashes. */
+static inline uint32_t mix(uint32_t h)
 {
     h ^= h >> 16;
-    h *= 0x7feb352du; /* "lowbias32", C. Wellons' search of 32-bit hashes */
+    h *= 0x7feb352du;
     h ^= h >> 15;
     h *= 0x846ca68bu;
     return h ^ h >> 16;
 }
 
-static float lattice(uint32_t column, uint32_t z)
-{
-    return (float)(int32_t)mix(column + z * 0x9e3779b1u) * 0x1p-31f;
-}
-
-static float fade(float t)
+static inline float fade(float t)
 {
     return t * t * t * (t * (t * 6 - 15) + 10);
 }
 
+/* The eight corners of a cell, each with a value from its hash, blended by quintics: twice
+ * continuously differentiable. Written as one loop over the corners for the vector unit. */
 float knee_field(uint32_t key, float x, float y, float z)
 {
-    float fx = floorf(x), fy = floorf(y), fz = floorf(z);
-    float tx = fade(x - fx), ty = fade(y - fy), tz = fade(z - fz);
-    uint32_t ix = (uint32_t)(int32_t)fx, iy = (uint32_t)(int32_t)fy, iz = (uint32_t)(int32_t)fz;
-    float plane[2];
-    for (uint32_t k = 0; k < 2; k++) {
-        float line[2];
-        for (uint32_t j = 0; j < 2; j++) {
-            uint32_t h = key + (iy + j) * 0x85ebca77u + (iz + k) * 0xc2b2ae3du;
-            float a = lattice(h, ix), b = lattice(h, ix + 1);
-            line[j] = a + (b - a) * tx;
-        }
-        plane[k] = line[0] + (line[1] - line[0]) * ty;
+    const float fx = floorf(x), fy = floorf(y), fz = floorf(z);
+    const float tx = fade(x - fx), ty = fade(y - fy), tz = fade(z - fz);
+    const uint32_t ix = (uint32_t)(int32_t)fx, iy = (uint32_t)(int32_t)fy;
+    const uint32_t iz = (uint32_t)(int32_t)fz;
+    float v[8];
+    for (uint32_t c = 0; c < 8; c++) {
+        const uint32_t i = c & 1, j = c >> 1 & 1, k = c >> 2;
+        const uint32_t h =
+            mix(key + (ix + i) * 0x9e3779b1u + (iy + j) * 0x85ebca77u + (iz + k) * 0xc2b2ae3du);
+        v[c] = (float)(int32_t)h * 0x1p-31f * (i ? tx : 1 - tx) * (j ? ty : 1 - ty) *
+               (k ? tz : 1 - tz);
     }
-    return plane[0] + (plane[1] - plane[0]) * tz;
-}
-
-float clampf(float x, float lo, float hi)
-{
-    return x < lo ? lo : x > hi ? hi : x;
-}
-
-float smoothstep(float lo, float hi, float x)
-{
-    float t = clampf((x - lo) / (hi - lo), 0, 1);
-    return t * t * (3 - 2 * t);
-}
-
-float smooth_min(float a, float b, float k)
-{
-    float h = clampf(0.5f + 0.5f * (b - a) / k, 0, 1);
-    return b + (a - b) * h - k * h * (1 - h);
-}
-
-float smooth_max(float a, float b, float k)
-{
-    return -smooth_min(-a, -b, k);
-}
-
-/* First-order distance to f = 1 for f = |p / r|: (f - 1) / |grad f|. */
-float ellipsoid(struct vec3 p, float cx, float cy, float cz, float rx, float ry, float rz)
-{
-    float x = (p.x - cx) / rx, y = (p.y - cy) / ry, z = (p.z - cz) / rz;
-    float f = sqrtf(x * x + y * y + z * z) + 1e-6f;
-    float gx = x / rx, gy = y / ry, gz = z / rz;
-    return (f - 1) * f / (sqrtf(gx * gx + gy * gy + gz * gz) + 1e-6f);
-}
-
-float cylinder(float x, float y, float rx, float ry)
-{
-    return ellipsoid((struct vec3){x, y, 0}, 0, 0, 0, rx, ry, 1);
-}
-
-float capsule(struct vec3 p, struct vec3 a, struct vec3 b, float radius)
-{
-    float dx = b.x - a.x, dy = b.y - a.y, dz = b.z - a.z;
-    float px = p.x - a.x, py = p.y - a.y, pz = p.z - a.z;
-    float t = clampf((px * dx + py * dy + pz * dz) / (dx * dx + dy * dy + dz * dz), 0, 1);
-    px -= t * dx;
-    py -= t * dy;
-    pz -= t * dz;
-    return sqrtf(px * px + py * py + pz * pz) - radius;
+    for (int c = 0; c < 4; c++)
+        v[c] += v[c + 4];
+    return (v[0] + v[2]) + (v[1] + v[3]);
 }
 
 void brush_tissue(struct brush *b, enum tissue t, float gain, float distance)
@@ -94,13 +46,23 @@ void brush_tissue(struct brush *b, enum tissue t, float gain, float distance)
     b->s.fat += (b->k->tissue[t].fat * gain - b->s.fat) * a;
 }
 
+/* The lattice is turned about z and sheared, so that its planes do not show in coronal slices. */
 float brush_field(const struct brush *b, uint32_t salt, float sx, float sy, float sz)
 {
-    float f = knee_field(b->k->key + salt * 0x9e3779b9u, b->q.x / sx, b->q.y / sy, b->q.z / sz);
-    return b->k->texture * f;
+    const float x = b->q.x / sx, y = b->q.y / sy;
+    const float u = 0.8f * x - 0.6f * y, v = 0.6f * x + 0.8f * y;
+    const float w = b->q.z / sz + 0.37f * u + 0.29f * v;
+    return b->k->texture * knee_field(b->k->key + salt * 0x9e3779b9u, u, v, w);
 }
 
 /* ---- bones ---- */
+
+/* 1 near the joint, decaying beyond it: the share of a metaphysis in the width of a bone. */
+static float flare_at(float t, float length)
+{
+    t = maxf(t, 0);
+    return expf(-t * t / ((t + 14) * length));
+}
 
 /* Shaft flaring into two condyles, with the intercondylar notch between them at the back and the
  * shallow trochlea in front. */
@@ -108,10 +70,9 @@ static float femur_at(const struct knee *k, struct vec3 p)
 {
     float z = p.z - k->gap;
     float x = p.x + 0.11f * (z - 25); /* the shaft leans laterally going up */
-    float flare = smoothstep(90, 20, z);
-    flare *= sqrtf(flare);
+    float flare = flare_at(z - 24, 22);
     float w = k->femur_width;
-    float shaft = cylinder(x, p.y - 2 - 4 * flare, 14 + (27 * w - 1) * flare, 14 + 10 * flare);
+    float shaft = cylinder(x, p.y - 9 + 4 * flare, 14 + (27 * w - 1) * flare, 14 + 10 * flare);
     float d = smooth_max(shaft, 22 - z, 8);
     for (int side = 0; side < 2; side++) {
         float s = side ? -1.0f : 1.0f, r = k->condyle[side];
@@ -140,8 +101,8 @@ static float plateau_at(const struct knee *k, struct vec3 p)
 
 static float tibia_at(const struct knee *k, struct vec3 p, float plateau)
 {
-    float flare = smoothstep(-72, -5, p.z), w = k->femur_width;
-    float side = cylinder(p.x - 1.5f * flare, p.y + 3 - 6 * (1 - flare), 13 + 25.5f * w * flare,
+    float flare = flare_at(-6 - p.z, 28), w = k->femur_width;
+    float side = cylinder(p.x - 1.5f * flare, p.y + 3 - 8 * (1 - flare), 13 + 25.5f * w * flare,
                           13.5f + 11.5f * flare);
     return smooth_max(side, 0.95f * (p.z - plateau), 4);
 }
@@ -157,7 +118,7 @@ struct bones bones_at(const struct knee *k, struct vec3 p)
         d.fibula = smooth_min(capsule(p, a, b, 5.5f), ellipsoid(p, -33, -17, -20, 9, 9, 11), 6);
     }
     if (p.y > 18) d.patella = ellipsoid(p, 0, 38, 30, 21, 9, 21);
-    d.nearest = fminf(fminf(d.femur, d.tibia), fminf(d.fibula, d.patella));
+    d.nearest = minf(minf(d.femur, d.tibia), minf(d.fibula, d.patella));
     return d;
 }
 
@@ -206,16 +167,17 @@ void bones_paint(struct brush *b, const struct bones *d)
     float uneven = 1 + 0.25f * knee_field(k->key + 79, p.x / 8, p.y / 8, p.z / 8);
     float front = smoothstep(10, 30, p.y);
     float femoral = k->cartilage * uneven * smoothstep(19 + 25 * front, 12 + 25 * front, p.z) *
-                    fmaxf(smoothstep(6, 10, fabsf(p.x)), front);
+                    maxf(smoothstep(6, 10, fabsf(p.x)), front);
     float tibial = k->cartilage * uneven *
                    smoothstep(34 * k->femur_width, 29 * k->femur_width, fabsf(p.x)) *
                    smoothstep(3, 8, fabsf(p.x));
     /* where they meet, each has half of the room, less a film of fluid */
     float half = 0.5f * (d->femur + d->tibia) - 0.2f;
-    femoral = fminf(femoral, half);
-    tibial = fminf(tibial, half);
+    femoral = minf(femoral, half);
+    tibial = minf(tibial, half);
     if (femoral > 0.3f) paint_cartilage(b, d->femur, femoral);
-    if (tibial > 0.3f && p.z > d->plateau - 3) paint_cartilage(b, d->tibia, tibial);
+    tibial *= smoothstep(d->plateau - 2.5f, d->plateau, p.z);
+    if (tibial > 0.3f) paint_cartilage(b, d->tibia, tibial);
     float shaft = smoothstep(35, 90, fabsf(p.z));
     float shell = k->cortex * (0.8f + 2.6f * shaft) * uneven;
     const float bone[4] = {d->femur, d->tibia, d->fibula, d->patella};

@@ -3,6 +3,8 @@
 
 #include "data/knee.h"
 
+#include <math.h>
+
 struct brush { /* a point being painted */
     const struct knee *k;
     struct vec3 p, q; /* anatomy (mm): warped for outlines, unwarped for textures */
@@ -26,10 +28,65 @@ void brush_tissue(struct brush *b, enum tissue t, float gain, float distance);
  */
 float brush_field(const struct brush *b, uint32_t salt, float sx, float sy, float sz);
 
-float clampf(float x, float lo, float hi);
-float smoothstep(float lo, float hi, float x); /* 0 at lo, 1 at hi; lo > hi is legal */
-float smooth_min(float a, float b, float k);   /* union, rounded over k */
-float smooth_max(float a, float b, float k);   /* intersection */
-float ellipsoid(struct vec3 p, float cx, float cy, float cz, float rx, float ry, float rz);
-float cylinder(float x, float y, float rx, float ry); /* elliptic, endless */
-float capsule(struct vec3 p, struct vec3 a, struct vec3 b, float radius);
+/* ---- distances, inline: they are most of the work ---- */
+
+static inline float minf(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+static inline float maxf(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static inline float clampf(float x, float lo, float hi)
+{
+    return x < lo ? lo : x > hi ? hi : x;
+}
+
+/* 0 at lo, 1 at hi; lo > hi is legal. */
+static inline float smoothstep(float lo, float hi, float x)
+{
+    float t = clampf((x - lo) / (hi - lo), 0, 1);
+    return t * t * (3 - 2 * t);
+}
+
+/* Union, rounded over k. */
+static inline float smooth_min(float a, float b, float k)
+{
+    float h = clampf(0.5f + 0.5f * (b - a) / k, 0, 1);
+    return b + (a - b) * h - k * h * (1 - h);
+}
+
+static inline float smooth_max(float a, float b, float k)
+{
+    return -smooth_min(-a, -b, k);
+}
+
+/* First-order distance to f = 1 for f = |p / r|: (f - 1) / |grad f|. */
+static inline float ellipsoid(struct vec3 p, float cx, float cy, float cz, float rx, float ry,
+                              float rz)
+{
+    float x = (p.x - cx) / rx, y = (p.y - cy) / ry, z = (p.z - cz) / rz;
+    float f = sqrtf(x * x + y * y + z * z) + 1e-6f;
+    float gx = x / rx, gy = y / ry, gz = z / rz;
+    return (f - 1) * f / (sqrtf(gx * gx + gy * gy + gz * gz) + 1e-6f);
+}
+
+/* Elliptic, endless along z. */
+static inline float cylinder(float x, float y, float rx, float ry)
+{
+    return ellipsoid((struct vec3){x, y, 0}, 0, 0, 0, rx, ry, 1);
+}
+
+static inline float capsule(struct vec3 p, struct vec3 a, struct vec3 b, float radius)
+{
+    float dx = b.x - a.x, dy = b.y - a.y, dz = b.z - a.z;
+    float px = p.x - a.x, py = p.y - a.y, pz = p.z - a.z;
+    float t = clampf((px * dx + py * dy + pz * dz) / (dx * dx + dy * dy + dz * dz), 0, 1);
+    px -= t * dx;
+    py -= t * dy;
+    pz -= t * dz;
+    return sqrtf(px * px + py * py + pz * pz) - radius;
+}

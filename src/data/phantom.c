@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { FINE = 2 /* points of the object along a voxel */, MAX_SIDE = 4096 };
-static const double STACK_MM = 44 /* of a few slices */;
+static const double STACK_MM = 41 /* of a few slices */;
 static const double UNIT = 3e-4; /* signal 1 as fastMRI's files are scaled */
 
 static const char *const contrasts[] = {"mixed", "non-fs", "fs", NULL};
@@ -122,16 +122,14 @@ struct amplitude phantom_tissue(const struct phantom *p, int slice, int row, int
     return knee_at(&p->knee, at, p->voxel_mm);
 }
 
-/* The complex object at a point: contrast, background phase. */
-static float complex object_at(const struct phantom *p, struct vec3 at, float edge)
+/* What tissue of these amplitudes gives at a point: contrast, background phase. */
+static float complex signal_at(const struct phantom *p, struct amplitude a, struct vec3 at)
 {
-    struct amplitude a = knee_at(&p->knee, at, edge);
-    if (a.water + a.fat <= 0) return 0;
     float share = 1;
     if (p->fs) { /* the suppression fails gradually away from the isocentre */
         float far = (at.x * at.x + at.z * at.z) / (70.0f * 70.0f);
-        share = p->fat_left +
-                p->fat_uneven * (0.6f * far + knee_field(p->key, at.x / 50, at.y / 50, at.z / 50));
+        float uneven = knee_field(p->key, at.x / 50, at.y / 50, at.z / 50);
+        share = p->fat_left + p->fat_uneven * (0.6f * far + uneven);
         share = share < 0.03f ? 0.03f : share > 0.9f ? 0.9f : share;
     }
     const float *c = p->phase, x = at.x / 70, z = at.z / 70, y = at.y / 70;
@@ -169,20 +167,30 @@ void slot_release(struct slot *s)
     fft2_free(s->grid);
 }
 
-/* The object on the fine grid. The four points of a voxel lie at four depths of the slice: the
- * truncation of k-space averages them, which makes partial volume along the slice. */
+/* The object on the fine grid. The four points of a voxel lie at different depths of the slice, two
+ * each: the truncation of k-space averages them, which makes partial volume along the slice. What
+ * lies well beyond the reference image needs less care. */
 static void draw_object(struct slot *s, const struct phantom *p, int slice)
 {
-    static const float depth[FINE][FINE] = {{-0.375f, 0.125f}, {0.375f, -0.125f}};
+    static const int quarter[FINE][FINE] = {{0, 2}, {3, 1}};
     const int h = FINE * p->readout, w = FINE * p->width;
-    const float mm = p->voxel_mm / FINE;
+    const float mm = p->voxel_mm / FINE, y = slice_y(p, slice), thick = (float)PHANTOM_SLICE_MM;
+    const float edge = 1.2f * mm + 0.05f * thick; /* the latter hides the steps of depth */
     for (int i = 0; i < h; i++)
         for (int j = 0; j < w; j++) {
-            struct vec3 at = {(float)(j - w / 2) * mm,
-                              slice_y(p, slice) +
-                                  (float)PHANTOM_SLICE_MM * depth[i % FINE][j % FINE],
-                              (float)(h / 2 - i) * mm};
-            s->object[(size_t)i * (size_t)w + (size_t)j] = object_at(p, at, 1.2f * mm);
+            struct vec3 at = {(float)(j - w / 2) * mm, y, (float)(h / 2 - i) * mm};
+            const int depths = fabsf(at.z) < 0.55f * (float)PHANTOM_FOV_MM ? 2 : 1;
+            struct amplitude a = {0, 0};
+            for (int n = 0; n < depths; n++) {
+                float share =
+                    ((float)quarter[i % FINE][j % FINE] + ((float)n + 0.5f) / (float)depths) / 4;
+                struct vec3 q = {at.x, y + thick * (share - 0.5f), at.z};
+                struct amplitude one = knee_at(&p->knee, q, edge);
+                a.water += one.water / (float)depths;
+                a.fat += one.fat / (float)depths;
+            }
+            s->object[(size_t)i * (size_t)w + (size_t)j] =
+                a.water + a.fat > 0 ? signal_at(p, a, at) : 0;
         }
 }
 
