@@ -1,5 +1,6 @@
-/* Image quality metrics, a table: one file each. A metric compares an image with a reference; both are (h, w), both
- * magnitude images or both z-scored ones. What range or normalisation it needs, it owns, and names in `variant`. */
+/* Image quality metrics, a table: one file each. A metric compares an image with a reference; both
+ * are (h, w), both magnitude images or both z-scored ones. What range or normalisation it needs, it
+ * owns, and names in `variant`. */
 #pragma once
 
 #include "base/cfg.h"
@@ -7,17 +8,19 @@
 
 struct metric {
     struct cfg_kind kind;
-    const char *label;       /* for axes: "SSFD" */
-    const char *unit;        /* "dB" or "" */
-    int better;              /* +1: higher is better, -1: lower is */
+    const char *label; /* for axes: "SSFD" */
+    const char *unit;  /* "dB" or "" */
+    int better;        /* +1: higher is better, -1: lower is */
     /* State for images of one size (networks, windows); may be NULL when there is none. */
     void *(*open)(const void *conf, int h, int w, struct err *e);
     void (*close)(void *state);
-    /* The score into *out; INFINITY is a score (PSNR of equal images). ERR_DATA with the reason where it is not
-     * defined: a value that is not finite, a reference without content, an image too small. */
-    int (*score)(void *state, const void *conf, const float *reference, const float *image, int h, int w,
-                 double *out, struct err *e);
+    /* The score into *out; INFINITY is a score (PSNR of equal images). ERR_DATA with the reason
+     * where it is not defined: a value that is not finite, a reference without content, an image
+     * too small. */
+    int (*score)(void *state, const void *conf, const float *reference, const float *image, int h,
+                 int w, double *out, struct err *e);
     /* How this configuration computes it, for the outputs: "Wang 11x11 Gaussian, …". */
     void (*variant)(const void *conf, char *text, int size);
 };
-extern const struct cfg_kind *const metric_kinds[]; /* NULL-ended; each is the first member of a struct metric */
+/* NULL-ended; each is the first member of a struct metric. */
+extern const struct cfg_kind *const metric_kinds[];

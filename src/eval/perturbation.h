@@ -1,5 +1,5 @@
-/* Between the parts of the perturbation study (study_perturbation.c): what was measured, and what is
- * made of it. */
+/* Between the parts of the perturbation study (study_perturbation.c): what was measured, and what
+ * is made of it. */
 #pragma once
 
 #include "base/table.h"
@@ -15,7 +15,7 @@ struct perturbation_conf {
 struct scores {
     const struct perturbation_conf *conf;
     int images;
-    double *value; /* (perturbation, metric, level, image); infinite where a metric says so */
+    double *value;   /* (perturbation, metric, level, image); infinite where a metric says so */
     double *scratch; /* (image) */
 };
 

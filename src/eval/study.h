@@ -23,14 +23,15 @@ struct study_env {
 
 struct study {
     struct cfg_kind kind;
-    int (*check)(const void *conf, struct err *e);     /* without touching data or disk */
-    void (*explain)(const void *conf, FILE *out);      /* what it would do, in words and figures */
+    int (*check)(const void *conf, struct err *e); /* without touching data or disk */
+    void (*explain)(const void *conf, FILE *out);  /* what it would do, in words and figures */
     int (*run)(const void *conf, const struct study_env *env, struct err *e);
 };
-extern const struct cfg_kind *const study_kinds[]; /* NULL-ended; each is the first member of a struct study */
+/* NULL-ended; each is the first member of a struct study. */
+extern const struct cfg_kind *const study_kinds[];
 
 /* Before the first result is written: what is in the folder is no longer a whole. */
 int study_open_output(const struct study_env *env, struct err *e);
-/* After the last: writes config.resolved.yaml and then summary.json. Takes over `summary`, which may be
- * NULL when it could not be built. */
+/* After the last: writes config.resolved.yaml and then summary.json. Takes over `summary`, which
+ * may be NULL when it could not be built. */
 int study_close_output(const struct study_env *env, json_t *summary, struct err *e);
