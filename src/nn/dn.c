@@ -265,30 +265,15 @@ static dnnl_status_t desc_weights(dnnl_primitive_desc_t *desc, struct dn *d, con
 /* --- a convolution -------------------------------------------------------------------------------
  */
 
-static dnnl_status_t append_relu(dnnl_primitive_attr_t attr)
-{
-    dnnl_post_ops_t ops = NULL;
-    dnnl_status_t s = dnnl_post_ops_create(&ops);
-#if DNNL_VERSION_MAJOR >= 3
-    if (s == dnnl_success) s = dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0f, 0.0f);
-#else
-    if (s == dnnl_success)
-        s = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
-#endif
-    if (s == dnnl_success) s = dnnl_primitive_attr_set_post_ops(attr, ops);
-    if (ops) dnnl_post_ops_destroy(ops);
-    return s;
-}
-
 static int make_forward(struct dn_conv *c, const struct mds *m, dnnl_primitive_attr_t attr,
-                        dnnl_primitive_attr_t fused, struct err *e)
+                        struct err *e)
 {
     static const struct arg args[] = {{DNNL_ARG_SRC, dnnl_query_src_md, 0},
                                       {DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0},
                                       {DNNL_ARG_DST, dnnl_query_dst_md, 0},
                                       {DNNL_ARG_BIAS, dnnl_query_weights_md, 1}};
     struct step *s = &c->forward;
-    dnnl_status_t st = desc_forward(&s->desc, c->d, m, &c->conf, c->conf.relu ? fused : attr);
+    dnnl_status_t st = desc_forward(&s->desc, c->d, m, &c->conf, attr);
     if (st == dnnl_success) st = step_make(s, c->d, c->conf.bias ? 4 : 3, args);
     if (st != dnnl_success) return failed(e, "a convolution", st);
     const md_ref w = step_md(s, dnnl_query_weights_md, 0);
@@ -336,26 +321,21 @@ struct dn_conv *dn_conv_new(struct dn *d, struct dn_conv_conf conf, struct err *
     c->conf = conf;
     int failure = -1;
     struct mds m = {0};
-    dnnl_primitive_attr_t attr = NULL, fused = NULL;
+    dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t s = mds_make(&m, &conf);
     if (s == dnnl_success) s = dnnl_primitive_attr_create(&attr);
-    if (s == dnnl_success) s = dnnl_primitive_attr_create(&fused);
     if (s == dnnl_success)
         s = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    if (s == dnnl_success)
-        s = dnnl_primitive_attr_set_scratchpad_mode(fused, dnnl_scratchpad_mode_user);
-    if (s == dnnl_success) s = append_relu(fused);
     if (s != dnnl_success) {
         failed(e, "a description of a convolution", s);
         goto out;
     }
-    if (make_forward(c, &m, attr, fused, e)) goto out;
+    if (make_forward(c, &m, attr, e)) goto out;
     if (conf.backward && make_weights(c, &m, attr, e)) goto out;
     if (conf.backward_data && make_data(c, &m, attr, e)) goto out;
     failure = 0;
 out:
     if (attr) dnnl_primitive_attr_destroy(attr);
-    if (fused) dnnl_primitive_attr_destroy(fused);
     mds_release(&m);
     if (!failure) return c;
     err_wrap(e, "%dx%d convolution of %d x %d x %d x %d to %d channels", conf.side, conf.side,
@@ -379,7 +359,6 @@ static size_t most(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Reorders run before the kernels that use the same scratch, or after them. */
 size_t dn_conv_packed_bytes(const struct dn_conv *c)
 {
     return c->packed_forward + c->packed_data;
@@ -390,6 +369,8 @@ size_t dn_conv_scratch_forward(const struct dn_conv *c)
     return c->forward.scratch;
 }
 
+/* The gradient of the weights in the library's layout, then the temporary memory of one step at a
+ * time. */
 size_t dn_conv_scratch_backward(const struct dn_conv *c)
 {
     return c->raw_weights + most(most(c->data.scratch, c->weights.scratch), c->unpack.scratch);

@@ -18,7 +18,6 @@ const char *dn_version(void); /* "2.6.3" */
 struct dn_conv_conf {
     int n, h, w, in, out, side; /* side 1 or 3 */
     bool bias;
-    bool relu;          /* forward computes max(0, conv + bias) */
     bool backward;      /* make the gradient of weights and bias */
     bool backward_data; /* and that of x */
 };
