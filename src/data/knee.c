@@ -32,18 +32,14 @@ static float about(struct rng *r, double mean, double sd)
 /* Rotation by small angles about x, y and z (rad). */
 static void rotation(float rot[9], double ax, double ay, double az)
 {
-    double cx = cos(ax), sx = sin(ax), cy = cos(ay), sy = sin(ay), cz = cos(az), sz = sin(az);
-    const double m[9] = {cy * cz,
-                         sx * sy * cz - cx * sz,
-                         cx * sy * cz + sx * sz,
-                         cy * sz,
-                         sx * sy * sz + cx * cz,
-                         cx * sy * sz - sx * cz,
-                         -sy,
-                         sx * cy,
-                         cx * cy};
+    const double cx = cos(ax), sx = sin(ax), cy = cos(ay), sy = sin(ay), cz = cos(az), sz = sin(az);
+    const double row[3][3] = {
+        {cy * cz, sx * sy * cz - cx * sz, cx * sy * cz + sx * sz},
+        {cy * sz, sx * sy * sz + cx * cz, cx * sy * sz - sx * cz},
+        {-sy, sx * cy, cx * cy},
+    };
     for (int i = 0; i < 9; i++)
-        rot[i] = (float)m[i];
+        rot[i] = (float)row[i / 3][i % 3];
 }
 
 static void draw_veins(struct knee *k, struct rng *r)
@@ -60,6 +56,19 @@ static void draw_veins(struct knee *k, struct rng *r)
     }
 }
 
+static void draw_pose(struct knee *k, struct rng *r)
+{
+    k->mirror = rng_below(r, 2) ? 1 : -1;
+    k->scale = between(r, 0.94, 1.10);
+    double tilt[3];
+    for (int i = 0; i < 3; i++)
+        tilt[i] = about(r, 0, i == 2 ? 0.10 : 0.06);
+    rotation(k->rot, tilt[0], tilt[1], tilt[2]);
+    k->offset = (struct vec3){about(r, 0, 2.5), about(r, 1, 2.5), about(r, 0, 5)};
+    k->flexion = between(r, 0, 0.12);
+    k->valgus = about(r, 0, 0.025);
+}
+
 void knee_draw(struct knee *k, struct rng r, double texture)
 {
     *k = (struct knee){.texture = (float)texture, .key = rng_u32(&r)};
@@ -70,15 +79,7 @@ void knee_draw(struct knee *k, struct rng r, double texture)
             (float)(pd * (1 - fat) * water),
             (float)(pd * fat * (1 - exp(-TR_MS / FAT_T1_MS)) * exp(-TE_MS / FAT_T2_MS))};
     }
-    k->mirror = rng_below(&r, 2) ? 1 : -1;
-    k->scale = between(&r, 0.94, 1.10);
-    double tilt[3];
-    for (int i = 0; i < 3; i++)
-        tilt[i] = about(&r, 0, i == 2 ? 0.10 : 0.06);
-    rotation(k->rot, tilt[0], tilt[1], tilt[2]);
-    k->offset = (struct vec3){about(&r, 0, 2.5), about(&r, 1, 2.5), about(&r, 0, 5)};
-    k->flexion = between(&r, 0, 0.12);
-    k->valgus = about(&r, 0, 0.025);
+    draw_pose(k, &r);
     k->femur_width = about(&r, 1, 0.035);
     k->condyle[0] = about(&r, 1, 0.03);
     k->condyle[1] = about(&r, 0.98, 0.03);

@@ -52,7 +52,7 @@ enum contrast phantom_contrast(const struct phantom *p);
 /* Tissue amplitudes (water, fat) at pixel (row, col) of the reference image of a slice. */
 struct amplitude phantom_tissue(const struct phantom *p, int slice, int row, int col);
 
-/* One file. Calls tick(ctx, slices done) now and then, from the calling thread, when it is not
+/* One file. Calls tick(ctx, slices done) as it goes, from the calling thread, when it is not
  * NULL; it stops with ERR_STOPPED, leaving no file, when a signal asks for that. */
 int phantom_write(const struct phantom *p, const char *path, void (*tick)(void *ctx, int done),
                   void *ctx, struct err *e);
