@@ -16,7 +16,8 @@ enum h5_type { H5_OTHER, H5_F32, H5_F64, H5_C64, H5_INT, H5_TEXT };
 
 struct h5;
 struct h5_info {
-    enum h5_type type; /* H5_C64: compound of two float32 named r and i */
+    enum h5_type type; /* H5_C64: compound of two floats named r and i, or real and imag, of any precision;
+                          H5_INT: integers of any size, numpy's booleans too */
     int rank;
     int64_t dim[H5_MAX_RANK];
 };
@@ -33,12 +34,12 @@ int h5_describe(const struct h5 *f, const char *name, struct h5_info *info, stru
 
 /* Read the block [start, start + count) of a dataset of the same rank; start NULL: the whole
  * dataset, whose dimensions must then equal count. F32 accepts float64 and integers in the file,
- * converted; C64 accepts only complex data. */
+ * converted; C64 accepts only complex data, and converts it to float32. */
 int h5_read_f32(const struct h5 *f, const char *name, int rank, const int64_t *start,
                 const int64_t *count, float *out, struct err *e);
 int h5_read_c64(const struct h5 *f, const char *name, int rank, const int64_t *start,
                 const int64_t *count, float complex *out, struct err *e);
-/* A scalar or fixed-length string dataset, as a new NUL-ended string (mem_free). */
+/* A single string of fixed or variable length, as a new NUL-ended string (mem_free). */
 char *h5_read_text(const struct h5 *f, const char *name, struct err *e);
 
 /* Make a dataset (parent groups of "a/b" are created), then fill it block by block. */

@@ -258,6 +258,17 @@ out:
 
 /* ---- All files ---------------------------------------------------------------------------- */
 
+/* Never replaces a user's measurements: a cache folder that also holds scans is a mistake. */
+static int refuse_scan(const char *path, struct err *e)
+{
+    struct h5 *f = io_exists(path) ? h5_open(path, NULL) : NULL;
+    bool is_scan = f && h5_has(f, "kspace");
+    h5_close(f);
+    if (!is_scan) return 0;
+    err_set(e, ERR_CONFIG, "%s: would be overwritten by a reference, but it is a scan", path);
+    return err_hint(e, "choose another folder for the cache than that of the scans");
+}
+
 static int describe(struct refcache *r, const struct scan *s, const char *folder,
                     const struct jsense_conf *c, struct err *e)
 {
@@ -266,7 +277,8 @@ static int describe(struct refcache *r, const struct scan *s, const char *folder
                            .height = s->height,
                            .width = s->width,
                            .kernel = c->kernel};
-    return io_path(r->path, sizeof r->path, e, "%s/%s.h5", folder, s->name);
+    if (io_path(r->path, sizeof r->path, e, "%s/%s.h5", folder, s->name)) return -1;
+    return refuse_scan(r->path, e);
 }
 
 static int make_all(const struct scans *scans, const struct jsense_conf *c, const char *const *why,

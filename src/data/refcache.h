@@ -5,7 +5,9 @@
  *     rss        float32 (slice, h, w)
  *
  * and, as attributes, the parameters and a fingerprint of the source (size, modification time, hash of its
- * content); a file is reused only when all agree. */
+ * content); a file is reused only when all agree. The content is hashed only where size and time do not both
+ * agree. Damaged files are made again. Files appear complete or not at all, so a run that is stopped (ERR_STOPPED)
+ * or killed keeps the scans it finished. A scan is never overwritten: ERR_CONFIG. */
 #pragma once
 
 #include "data/jsense.h"

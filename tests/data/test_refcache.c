@@ -215,6 +215,23 @@ static void test_unwritable_folder(void **state)
     scans_release(&s);
 }
 
+/* A cache in the folder of the scans would replace them. */
+static void test_scans_are_never_overwritten(void **state)
+{
+    (void)state;
+    fresh();
+    const char *folder = scratch_path("scans");
+    ino_t before = made(scratch_path("scans/a.h5"));
+    struct scans s;
+    struct refcache r[2];
+    assert_int_equal(scans_find(&s, &folder, 1, &e), 0);
+    assert_int_equal(refcache_prepare(&s, folder, &conf, true, r, &e), -1);
+    assert_int_equal(e.code, ERR_CONFIG);
+    assert_non_null(strstr(e.text, "scans/a.h5"));
+    assert_int_equal(made(scratch_path("scans/a.h5")), before);
+    scans_release(&s);
+}
+
 static void test_threads_do_not_matter(void **state)
 {
     (void)state;
@@ -255,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_damage_is_mended),
         cmocka_unit_test(test_a_bad_scan),
         cmocka_unit_test(test_unwritable_folder),
+        cmocka_unit_test(test_scans_are_never_overwritten),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_stop),
     };
