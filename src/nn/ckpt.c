@@ -13,8 +13,7 @@ static const char FORMAT[] = "ssfd checkpoint 1";
 static const char *const slabs[] = {"params", "adam/m", "adam/v"};
 enum { SLABS = 3 };
 
-/* --- description
- * ----------------------------------------------------------------------------------- */
+/* --- description --- */
 
 struct number {
     const char *key;
@@ -115,8 +114,7 @@ int ckpt_read_info(const char *path, struct ckpt_info *info, struct err *e)
     return status;
 }
 
-/* --- parameters
- * ------------------------------------------------------------------------------------ */
+/* --- parameters --- */
 
 static void dataset_name(char out[96], int slab, const struct param *q)
 {

@@ -79,8 +79,7 @@ void dn_free(struct dn *d)
     mem_free(d);
 }
 
-/* --- memory descriptors ------------------------------------------------------------------------
- */
+/* --- memory descriptors --- */
 
 struct mds { /* of one convolution; weights: `any` for the kernels, `oihw` as stored */
     dnnl_memory_desc_t x, y, bias, any, oihw;
@@ -136,8 +135,7 @@ static dnnl_status_t mds_make(struct mds *m, const struct dn_conv_conf *c)
     return s;
 }
 
-/* --- steps ---------------------------------------------------------------------------------------
- */
+/* --- steps --- */
 
 static md_ref step_md(const struct step *s, dnnl_query_t what, int index)
 {
@@ -204,8 +202,7 @@ static int reorder_make(struct step *s, struct dn *d, md_ref from, md_ref to,
     return st == dnnl_success ? 0 : failed(e, "a reorder of weights", st);
 }
 
-/* --- convolution descriptors -------------------------------------------------------------------
- */
+/* --- convolution descriptors --- */
 
 static const dnnl_dims_t unit = {1, 1}, none = {0, 0};
 
@@ -262,8 +259,7 @@ static dnnl_status_t desc_weights(dnnl_primitive_desc_t *desc, struct dn *d, con
 #endif
 }
 
-/* --- a convolution -------------------------------------------------------------------------------
- */
+/* --- a convolution --- */
 
 static int make_forward(struct dn_conv *c, const struct mds *m, dnnl_primitive_attr_t attr,
                         struct err *e)

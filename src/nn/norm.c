@@ -112,8 +112,7 @@ static void repeat(const struct cut *c, float *tile)
         tile[i] = tile[i - (size_t)c->channels];
 }
 
-/* --- forward
- * --------------------------------------------------------------------------------------- */
+/* --- forward --- */
 
 static void sum_forward(const float *restrict x, size_t len, size_t tile, double *restrict s)
 {
@@ -204,8 +203,7 @@ static void norm_forward(const struct node *n, const struct io *io)
     }
 }
 
-/* --- backward
- * -------------------------------------------------------------------------------------- */
+/* --- backward --- */
 
 static void sum_backward(const float *restrict x, const float *restrict dy, size_t len, size_t tile,
                          const float *restrict mean, double *restrict s)

@@ -1,6 +1,7 @@
 #include "nn/plan.h"
 
 #include "base/mem.h"
+#include "base/progress.h"
 #include "nn/dn.h"
 #include "nn/plan_rep.h"
 
@@ -26,7 +27,7 @@ static int allocate(struct plan *p, struct err *e)
         !(p->shape = room(v, sizeof *p->shape, e)) || !(p->wants = room(v, sizeof *p->wants, e)) ||
         !(p->data = room(v, sizeof(int), e)) || !(p->grad = room(v, sizeof(int), e)) ||
         !(p->keep = room(n, sizeof(int), e)) || !(p->forward = room(n, sizeof(int), e)) ||
-        !(p->backward = room(n, sizeof(int), e)) ||
+        !(p->backward = room(n, sizeof(int), e)) || !(p->least = room(2 * n, sizeof(double), e)) ||
         !(p->sample = room(p->conf.batch, sizeof(uint32_t), e)))
         return -1;
     for (int i = 0; i < p->conf.batch; i++)
@@ -259,8 +260,8 @@ void plan_free(struct plan *p)
     dn_free(p->dn);
     mem_slab_free(p->arena, p->arena_bytes);
     mem_slab_free(p->packed, p->packed_bytes);
-    void *const owned[] = {p->node, p->io,   p->shape,   p->wants,    p->span,  p->data,
-                           p->grad, p->keep, p->forward, p->backward, p->sample};
+    void *const owned[] = {p->node, p->io,   p->shape,   p->wants,    p->span,   p->data,
+                           p->grad, p->keep, p->forward, p->backward, p->sample, p->least};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         mem_free(owned[i]);
     mem_free(p);
@@ -281,6 +282,28 @@ const float *plan_output(const struct plan *p, const char *name, struct shape *s
     return span_at(p, p->data[v]);
 }
 
+/* Books the step at time t, which began at `start`; returns when the next one begins. */
+static double step_done(struct plan *p, int t, double start)
+{
+    const double end = clock_seconds(), spent = end - start;
+    if (p->least[t] == 0.0 || spent < p->least[t]) p->least[t] = spent;
+    if (!p->conf.poison) return end;
+    poison_dead(p, t);
+    return clock_seconds();
+}
+
+/* Of a node that does not lead to the loss. */
+static void clear_gradients(const struct plan *p, int i)
+{
+    const struct gnode *g = &p->g->node[i];
+    for (int k = 0; k < g->nparams; k++) {
+        size_t len = 1;
+        for (int d = 0; d < g->param[k].rank; d++)
+            len *= (size_t)g->param[k].dim[d];
+        memset(p->io[i].dw[k], 0, len * sizeof(float));
+    }
+}
+
 void plan_forward(struct plan *p, struct step_key key)
 {
     p->key = key;
@@ -290,27 +313,25 @@ void plan_forward(struct plan *p, struct step_key key)
             if (p->node[i].op->pack) p->node[i].op->pack(&p->node[i], &p->io[i]);
         p->seen = p->params->version + 1;
     }
+    double start = clock_seconds();
     for (int i = 0; i < p->nodes; i++) {
         const struct node *n = &p->node[i];
         if (n->op->forward && !(n->flags & OP_ALIAS)) n->op->forward(n, &p->io[i]);
-        if (p->conf.poison) poison_dead(p, i);
+        start = step_done(p, i, start);
     }
 }
 
 void plan_backward(struct plan *p)
 {
     assert(p->conf.training);
+    double start = clock_seconds();
     for (int i = p->nodes; i-- > 0;) {
         const struct node *n = &p->node[i];
-        const struct gnode *g = &p->g->node[i];
-        if (n->backward) n->op->backward(n, &p->io[i]);
-        for (int k = 0; !n->backward && k < g->nparams; k++) { /* does not reach the loss */
-            size_t len = 1;
-            for (int d = 0; d < g->param[k].rank; d++)
-                len *= (size_t)g->param[k].dim[d];
-            memset(p->io[i].dw[k], 0, len * sizeof(float));
-        }
-        if (p->conf.poison) poison_dead(p, time_back(p, i));
+        if (n->backward)
+            n->op->backward(n, &p->io[i]);
+        else
+            clear_gradients(p, i);
+        start = step_done(p, time_back(p, i), start);
     }
 }
 
@@ -328,7 +349,8 @@ size_t plan_arena_bytes(const struct plan *p)
 void plan_explain(const struct plan *p, FILE *out)
 {
     const double mib = 1024.0 * 1024.0;
-    fprintf(out, "%-22s %-20s %10s %9s  %s\n", "node", "output", "offset MiB", "MiB", "kernels");
+    fprintf(out, "%-24s %-16s %9s %7s %8s %8s  %s\n", "node", "output", "at MiB", "MiB", "forward",
+            "backward", "kernels (times: least ms so far)");
     for (int i = 0; i < p->nodes; i++) {
         const struct node *n = &p->node[i];
         const struct gnode *g = &p->g->node[i];
@@ -343,9 +365,10 @@ void plan_explain(const struct plan *p, FILE *out)
             snprintf(kernel, sizeof kernel, "filled by the caller");
         else if (n->op->kernel)
             n->op->kernel(n, kernel, sizeof kernel);
-        fprintf(out, "%-22s %-20s %10.2f %9.2f  %s\n", name, shape,
+        fprintf(out, "%-24s %-16s %9.2f %7.2f %8.2f %8.2f  %s\n", name, shape,
                 (double)p->span[p->data[g->out[0]]].offset / mib,
-                (double)(shape_len(s) * sizeof(float)) / mib, kernel);
+                (double)(shape_len(s) * sizeof(float)) / mib, 1e3 * p->least[i],
+                1e3 * p->least[time_back(p, i)], kernel);
     }
     fprintf(out, "arena %.1f MiB (%.1f an image), weights for kernels %.1f MiB\n",
             (double)p->arena_bytes / mib, (double)p->arena_bytes / mib / p->conf.batch,

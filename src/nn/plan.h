@@ -51,5 +51,6 @@ double plan_loss(const struct plan *p); /* the value of nn_l2 after a forward pa
 /* Of activations, gradients and scratch; weights in the layout of the kernels (at most twice the
  * parameters) are beside it. */
 size_t plan_arena_bytes(const struct plan *p);
-/* One line a node: name, shape, arena offset, MiB, kernels. */
+/* One line a node: name, shape, arena offset, MiB, the least milliseconds of a forward and a
+ * backward step so far, kernels. */
 void plan_explain(const struct plan *p, FILE *out);

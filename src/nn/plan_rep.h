@@ -25,6 +25,7 @@ struct plan {
     uint64_t seen;    /* version of the parameters that `packed` holds; 0: none */
     uint32_t *sample; /* [batch] 0, 1, … */
     struct step_key key;
+    double *least; /* [2 nodes] seconds of the fastest step at each time; 0: none yet */
 };
 
 /* Time: forward step of node i is i; its backward step is 2 nodes - 1 - i. */

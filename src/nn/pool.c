@@ -1,6 +1,7 @@
 /* Pooling 2x2 with stride 2; an odd last row or column is left out (PyTorch's floor). */
 #include "nn/op.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static int add(struct graph *g, int x, const struct op *op)
@@ -48,8 +49,7 @@ static void clear_rest(const struct node *n, int r, float *row0)
     if (x.h % 2 && r % y.h == y.h - 1) memset(row0 + 2 * stride, 0, stride * sizeof *row0);
 }
 
-/* --- max: keeps which of the four won, a byte each
- * ------------------------------------------------ */
+/* --- max: keeps which of the four won, a byte each --- */
 
 static int max_plan(struct node *n, struct err *e)
 {
@@ -58,63 +58,84 @@ static int max_plan(struct node *n, struct err *e)
     return 0;
 }
 
-static void max_row(const float *a, const float *b, int width, int channels, float *y,
-                    unsigned char *won)
+/* One output pixel; x[0..3] are the four input pixels in row order. The first largest wins, as in
+ * PyTorch, and so does a NaN. `won` may be NULL. */
+static void max_pixel(int channels, const float *const x[4], float *restrict y,
+                      unsigned char *restrict won)
 {
-    for (int j = 0; j < width; j++)
+    const float *restrict p0 = x[0], *restrict p1 = x[1], *restrict p2 = x[2], *restrict p3 = x[3];
 #pragma omp simd
-        for (int c = 0; c < channels;
-             c++) { /* the first largest wins, as in PyTorch; so does a NaN */
-            const int at = 2 * j * channels + c;
-            const float v1 = a[at + channels], v2 = b[at], v3 = b[at + channels];
-            float v = a[at];
-            unsigned char k = 0;
-            k = v1 > v || v1 != v1 ? 1 : k;
-            v = v1 > v || v1 != v1 ? v1 : v;
-            k = v2 > v || v2 != v2 ? 2 : k;
-            v = v2 > v || v2 != v2 ? v2 : v;
-            k = v3 > v || v3 != v3 ? 3 : k;
-            v = v3 > v || v3 != v3 ? v3 : v;
-            y[j * channels + c] = v;
-            if (won) won[j * channels + c] = k;
-        }
+    for (int c = 0; c < channels; c++) {
+        float v = p0[c];
+        v = p1[c] > v || p1[c] != p1[c] ? p1[c] : v;
+        v = p2[c] > v || p2[c] != p2[c] ? p2[c] : v;
+        v = p3[c] > v || p3[c] != p3[c] ? p3[c] : v;
+        y[c] = v;
+    }
+    if (!won) return;
+#pragma omp simd
+    for (int c = 0; c < channels;
+         c++) { /* a NaN equals nothing: the last pixel gets its gradient */
+        const int not0 = p0[c] != y[c], not1 = not0 & (p1[c] != y[c]),
+                  not2 = not1 & (p2[c] != y[c]);
+        won[c] = (unsigned char)(not0 + not1 + not2);
+    }
 }
 
 static void max_forward(const struct node *n, const struct io *io)
 {
     const struct shape y = n->y[0];
-    const size_t stride = (size_t)n->x[0].w * (size_t)y.c, len = (size_t)y.w * (size_t)y.c;
+    const size_t channels = (size_t)y.c, stride = (size_t)n->x[0].w * channels;
     unsigned char *won = n->backward ? io->keep : NULL;
 #pragma omp parallel for
     for (int r = 0; r < y.n * y.h; r++) {
-        const float *a = io->x[0] + first_input(n, r);
-        max_row(a, a + stride, y.w, y.c, io->y[0] + (size_t)r * len,
-                won ? won + (size_t)r * len : NULL);
+        const float *a = io->x[0] + first_input(n, r), *b = a + stride;
+        for (int j = 0; j < y.w; j++, a += 2 * channels, b += 2 * channels) {
+            const size_t to = ((size_t)r * (size_t)y.w + (size_t)j) * channels;
+            max_pixel(y.c, (const float *const[]){a, a + channels, b, b + channels}, io->y[0] + to,
+                      won ? won + to : NULL);
+        }
+    }
+}
+
+/* x or 0, without a branch: who wins is random, and few channels leave vectors partly empty. */
+static inline float pick(float x, bool take)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits &= -(uint32_t)take;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void max_pixel_back(int channels, const float *restrict dy,
+                           const unsigned char *restrict won, float *restrict a, float *restrict b)
+{
+    float *restrict a1 = a + channels, *restrict b1 = b + channels;
+#pragma omp simd
+    for (int c = 0; c < channels; c++) {
+        const int k = won[c];
+        const float d = dy[c];
+        a[c] = pick(d, k == 0);
+        a1[c] = pick(d, k == 1);
+        b[c] = pick(d, k == 2);
+        b1[c] = pick(d, k == 3);
     }
 }
 
 static void max_backward(const struct node *n, const struct io *io)
 {
     const struct shape y = n->y[0];
-    const size_t stride = (size_t)n->x[0].w * (size_t)y.c, len = (size_t)y.w * (size_t)y.c;
+    const size_t channels = (size_t)y.c, stride = (size_t)n->x[0].w * channels;
     const unsigned char *won = io->keep;
-    const int channels = y.c;
 #pragma omp parallel for
     for (int r = 0; r < y.n * y.h; r++) {
-        float *a = io->dx[0] + first_input(n, r), *b = a + stride;
-        for (int j = 0; j < y.w; j++) {
-            const float *dy = io->dy[0] + (size_t)r * len + (size_t)(j * channels);
-            const unsigned char *k = won + (size_t)r * len + (size_t)(j * channels);
-            float *a0 = a + (size_t)(2 * j * channels), *b0 = b + (size_t)(2 * j * channels);
-#pragma omp simd
-            for (int c = 0; c < channels; c++) {
-                a0[c] = k[c] == 0 ? dy[c] : 0.0f;
-                a0[c + channels] = k[c] == 1 ? dy[c] : 0.0f;
-                b0[c] = k[c] == 2 ? dy[c] : 0.0f;
-                b0[c + channels] = k[c] == 3 ? dy[c] : 0.0f;
-            }
-        }
+        float *a = io->dx[0] + first_input(n, r);
         clear_rest(n, r, a);
+        for (int j = 0; j < y.w; j++, a += 2 * channels) {
+            const size_t from = ((size_t)r * (size_t)y.w + (size_t)j) * channels;
+            max_pixel_back(y.c, io->dy[0] + from, won + from, a, a + stride);
+        }
     }
 }
 
@@ -125,8 +146,7 @@ const struct op op_maxpool = {.name = "maxpool",
                               .forward = max_forward,
                               .backward = max_backward};
 
-/* --- average
- * --------------------------------------------------------------------------------------- */
+/* --- average --- */
 
 static void avg_forward(const struct node *n, const struct io *io)
 {

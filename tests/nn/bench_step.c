@@ -6,7 +6,7 @@
 #include "base/progress.h"
 #include "base/rng.h"
 #include "nn/adam.h"
-#include "nn/plan_rep.h"
+#include "nn/plan.h"
 #include "nn/unet.h"
 
 #include <stdlib.h>
@@ -28,32 +28,6 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Milliseconds an image by kind of operator, the least of three runs: forward | backward. */
-static void by_kind(struct plan *p)
-{
-    for (int k = 0; ops[k]; k++) {
-        double least[2] = {1e9, 1e9};
-        for (int run = 0; run < 3; run++) {
-            double spent[2] = {0};
-            for (int i = 0; i < p->nodes; i++) {
-                const struct node *n = &p->node[i];
-                if (n->op != ops[k]) continue;
-                const double t0 = now();
-                if (n->op->forward && !(n->flags & OP_ALIAS)) n->op->forward(n, &p->io[i]);
-                const double t1 = now();
-                if (n->backward) n->op->backward(n, &p->io[i]);
-                spent[0] += t1 - t0;
-                spent[1] += now() - t1;
-            }
-            for (int d = 0; d < 2; d++)
-                if (spent[d] < least[d]) least[d] = spent[d];
-        }
-        if (least[0] + least[1] > 0)
-            printf("  %-8s %7.2f | %7.2f\n", ops[k]->name, 1e3 * least[0] / p->conf.batch,
-                   1e3 * least[1] / p->conf.batch);
-    }
-}
-
 static int bench(const struct unet_conf *c, int size, int batch, int steps, bool explain,
                  bool training)
 {
@@ -71,7 +45,6 @@ static int bench(const struct unet_conf *c, int size, int batch, int steps, bool
     struct plan *plan = plan_new(g, p, (struct plan_conf){batch, size, size, training, 0, 0}, &e);
     if (!plan) return fail(&e);
     const double made = now();
-    if (explain) plan_explain(plan, stdout);
     struct rng r = rng_make(1, RNG_TEST, 0, 0);
     const size_t pixels = (size_t)batch * (size_t)size * (size_t)size;
     float *in = plan_input(plan, "input"), *to = plan_input(plan, "target");
@@ -100,7 +73,7 @@ static int bench(const struct unet_conf *c, int size, int batch, int steps, bool
            (double)plan_arena_bytes(plan) / 1048576.0 / batch, (double)mem_resident() / 1048576.0);
     if (training) printf(" loss=%.6f", plan_loss(plan));
     printf("\n");
-    if (explain) by_kind(plan);
+    if (explain) plan_explain(plan, stdout);
     plan_free(plan);
     params_free(p);
     graph_free(g);

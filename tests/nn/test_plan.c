@@ -19,8 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- allocation counters: the linker sends every call of our code here (--wrap) ------------------
- */
+/* --- allocation counters: the linker sends every call of our code here (--wrap) --- */
 
 static long allocations;
 void *__real_malloc(size_t n);
@@ -55,8 +54,7 @@ void *__wrap_mmap64(void *at, size_t n, int prot, int flags, int fd, long offset
     return allocations++, __real_mmap64(at, n, prot, flags, fd, offset);
 }
 
-/* --- help
- * ------------------------------------------------------------------------------------------ */
+/* --- help --- */
 
 static const struct unet_conf ssl = {1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1};
 static const struct unet_conf recon = {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0};
@@ -115,8 +113,7 @@ static void same_floats(const float *a, const float *b, size_t n)
             fail_msg("element %zu of %zu: %.9g and %.9g", i, n, (double)a[i], (double)b[i]);
 }
 
-/* --- memory
- * ---------------------------------------------------------------------------------------- */
+/* --- memory --- */
 
 static void check_spans(const struct span *s, int n, size_t total)
 {
@@ -315,8 +312,7 @@ static void test_a_step_allocates_nothing(void **state)
     assert_true(allocations > 0); /* the counter counts */
 }
 
-/* --- results do not depend on circumstances
- * -------------------------------------------------------- */
+/* --- results do not depend on circumstances --- */
 
 static void test_threads_change_no_forward_bit(void **state)
 {
@@ -423,8 +419,7 @@ static void test_new_weights_are_used(void **state)
     graph_free(g);
 }
 
-/* --- dropout
- * --------------------------------------------------------------------------------------- */
+/* --- dropout --- */
 
 static void test_dropout(void **state)
 {
@@ -475,8 +470,7 @@ static void test_dropout(void **state)
     graph_free(g);
 }
 
-/* --- sizes and kernels
- * ------------------------------------------------------------------------------- */
+/* --- sizes and kernels --- */
 
 static void refuse(const struct graph *g, struct params *p, struct plan_conf conf,
                    enum err_code code, const char *text, const char *hint)
