@@ -55,11 +55,15 @@ static int choose_size(struct images *im, const struct images_conf *c, struct er
     return 0;
 }
 
-int images_open(struct images *im, const struct images_conf *c, bool quiet, struct err *e)
+int images_find(struct images *im, const struct images_conf *c, struct err *e)
 {
-    *im = (struct images){.whole_scans = c->slices == SLICES_ALL};
-    if (scans_find(&im->scans, c->scans.v, c->scans.n, e)) return -1;
-    if (im->scans.n == 0) return err_set(e, ERR_NOINPUT, "data.scans: no scan found");
+    *im = (struct images){.conf = *c, .whole_scans = c->slices == SLICES_ALL};
+    return scans_find(&im->scans, c->scans.v, c->scans.n, e);
+}
+
+int images_prepare(struct images *im, bool quiet, struct err *e)
+{
+    const struct images_conf *c = &im->conf;
     im->cache = mem_new((size_t)im->scans.n, sizeof *im->cache, e);
     if (!im->cache || refcache_prepare(&im->scans, c->cache, &c->jsense, quiet, im->cache, e))
         return -1;

@@ -23,6 +23,7 @@ struct images_conf {
 extern const struct cfg_field images_fields[];
 
 struct images {
+    struct images_conf conf;
     int n, height, width;
     bool whole_scans; /* all slices, not one a scan: images of one scan are not independent */
     struct image {
@@ -33,9 +34,11 @@ struct images {
     float complex *raw, *fitted; /* one slice as stored, and as (height, width) */
 };
 
-/* Finds the scans and makes sure their references are there. images is released by the caller also
- * after an error. */
-int images_open(struct images *im, const struct images_conf *c, bool quiet, struct err *e);
+/* Finds and checks the scans: im->scans is there, nothing else yet. Whatever the outcome, the
+ * caller releases the images in the end. */
+int images_find(struct images *im, const struct images_conf *c, struct err *e);
+/* Then makes sure their references are in the cache, computing those that are not. */
+int images_prepare(struct images *im, bool quiet, struct err *e);
 void images_release(struct images *im);
 const char *images_name(const struct images *im, int i); /* of the scan */
 /* A number that depends on the scan's name and the slice only: keys the randomness of image i. */

@@ -16,7 +16,8 @@ static const struct command make_scans = {
     .name = "make-scans",
     .summary = "simulate multi-coil knee scans in the fastMRI layout",
     .text =
-        "Writes OUT/knee0000.h5, OUT/knee0001.h5, ...: raw k-space of simulated knees, no two "
+        "Writes OUT/knee-SEED-0000.h5, OUT/knee-SEED-0001.h5, ...: raw k-space of simulated knees, "
+        "no two "
         "alike,\n"
         "with the root-sum-of-squares images as 'reconstruction_rss'. The files say 'simulated' "
         "in\n"

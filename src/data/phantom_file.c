@@ -142,7 +142,8 @@ out:
 
 static int scan_path(char *path, size_t size, const struct phantom_conf *c, int scan, struct err *e)
 {
-    return io_path(path, size, e, "%s/knee%04d.h5", c->out, scan);
+    return io_path(path, size, e, "%s/knee-%llu-%04d.h5", c->out, (unsigned long long)c->seed,
+                   scan);
 }
 
 struct ticker {

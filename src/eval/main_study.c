@@ -63,7 +63,7 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     if (io_mkdirs(c->output, e)) return -1;
     if (access(c->output, W_OK | X_OK)) /* now, not after the work */
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
-    if (images_open(&images, &c->data, cli->quiet, e)) goto out;
+    if (images_find(&images, &c->data, e) || images_prepare(&images, cli->quiet, e)) goto out;
     struct study_env env = {.output = c->output,
                             .seed = c->seed,
                             .quiet = cli->quiet,

@@ -26,8 +26,8 @@ static int check_disjoint(const struct scans *a, const struct scans *b, struct e
     return 0;
 }
 
-static int open_set(struct images *im, const struct sets_conf *c, struct cfg_texts scans,
-                    bool quiet, struct err *e)
+static int find_set(struct images *im, const struct sets_conf *c, struct cfg_texts scans,
+                    struct err *e)
 {
     struct images_conf conf = {.scans = scans,
                                .cache = c->cache,
@@ -35,21 +35,23 @@ static int open_set(struct images *im, const struct sets_conf *c, struct cfg_tex
                                .height = c->height,
                                .width = c->width,
                                .jsense = c->jsense};
-    return images_open(im, &conf, quiet, e);
+    return images_find(im, &conf, e);
 }
 
 int sets_open(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e)
 {
     *s = (struct sets){0};
-    int bad = 0;
-    if (open_set(&s->train, c, c->train, quiet, e))
+    struct images *train = &s->train, *validation = &s->validation;
+    int bad;
+    if (find_set(train, c, c->train, e))
         bad = err_wrap(e, "data.train");
-    else if (open_set(&s->validation, c, c->validation, quiet, e))
+    else if (find_set(validation, c, c->validation, e))
         bad = err_wrap(e, "data.validation");
     else
-        bad = check_disjoint(&s->train.scans, &s->validation.scans, e);
+        bad = check_disjoint(&train->scans, &validation->scans, e) ||
+              images_prepare(train, quiet, e) || images_prepare(validation, quiet, e);
     if (bad) sets_release(s);
-    return bad;
+    return bad ? -1 : 0;
 }
 
 void sets_release(struct sets *s)

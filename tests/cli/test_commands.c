@@ -71,10 +71,11 @@ static void an_interrupted_training_resumes_to_the_same_weights(void **state)
     (void)state;
     const char *more = "--set fit.steps=60 --set fit.validate_every=5 --quiet";
     /* A shell starts background jobs with SIGINT ignored, so SIGTERM stands for Ctrl-C here. */
-    const struct outcome *o = shell_run("train-ssl ssl.yaml --set run=cut %s & pid=$!; "
-                                        "while ! [ -e cut/last.h5 ]; do sleep 0.02; done; "
-                                        "kill -TERM $pid; wait $pid",
-                                        more);
+    const struct outcome *o =
+        shell_run("train-ssl ssl.yaml --set run=cut %s & pid=$!; "
+                  "while kill -0 $pid && ! [ -e cut/last.h5 ]; do sleep 0.02; done; "
+                  "kill -TERM $pid; wait $pid",
+                  more);
     assert_int_equal(o->code, 75);
     assert_non_null(strstr(o->err, "SIGTERM"));
     assert_non_null(strstr(o->err, "--resume"));
