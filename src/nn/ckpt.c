@@ -47,7 +47,8 @@ static int write_info(struct h5 *f, const struct ckpt_info *info, struct err *e)
         h5_set_attr_text(f, "/", "task", i.task, e) ||
         h5_set_attr_i64(f, "/", "step", (int64_t)i.step, e) ||
         h5_set_attr_i64(f, "/", "best_step", (int64_t)i.best_step, e) ||
-        h5_set_attr_f64(f, "/", "best_loss", i.best_loss, e))
+        h5_set_attr_f64(f, "/", "best_loss", i.best_loss, e) ||
+        h5_set_attr_f64(f, "/", "loss_sum", i.loss_sum, e))
         return -1;
     return h5_set_attr_f64(f, "/", "unet.dropout", i.unet.dropout, e);
 }
@@ -89,6 +90,7 @@ static int read_info(const struct h5 *f, struct ckpt_info *out, struct err *e)
     if (read_int(f, "best_step", 0, INT64_MAX, &v, e)) return -1;
     i.best_step = (uint64_t)v;
     if (h5_attr_f64(f, "/", "best_loss", &i.best_loss, e) ||
+        h5_attr_f64(f, "/", "loss_sum", &i.loss_sum, e) ||
         h5_attr_f64(f, "/", "unet.dropout", &i.unet.dropout, e))
         return -1;
     if (!(i.unet.dropout >= 0.0 && i.unet.dropout < 1.0))

@@ -165,12 +165,12 @@ static int step(struct trainer *t, struct err *e)
         schedule_lr(&t->conf->schedule, t->conf->adam.lr, (long)t->at.step, t->steps, t->per_epoch);
     adam_step(t->params, &t->conf->adam, lr, ++t->at.step);
     clock_phase(t, OPTIMISER);
-    t->loss_sum += loss;
-    t->loss_count++;
-    if (t->at.step % LOG_EVERY && (long)t->at.step < t->steps) return 0;
+    t->at.loss_sum += loss;
+    int since = (int)(t->at.step % LOG_EVERY);
+    if (since && (long)t->at.step < t->steps) return 0;
     const char *names[] = {"loss", "lr"};
-    double values[] = {t->loss_sum / t->loss_count, lr};
-    t->loss_sum = t->loss_count = 0;
+    double values[] = {t->at.loss_sum / (since ? since : LOG_EVERY), lr};
+    t->at.loss_sum = 0.0;
     return run_log(t->run, t->at.step, names, values, 2, e);
 }
 

@@ -19,8 +19,8 @@ static const char *const ssl_yaml = "run: ssl\n"
                                     "fit: {batch: 2, steps: 12, validate_every: 6, pictures: 2}\n";
 static const char *const recon_yaml =
     "run: recon\n"
-    "data: {train: [scans/train], validation: [scans/validation]}\n"
-    "images: {cache: references, height: 64, width: 64}\n"
+    "data: {train: [scans/train], validation: [scans/validation],\n"
+    "       cache: references, height: 64, width: 64}\n"
     "network: {filters: 4, levels: 3}\n"
     "fit: {batch: 2, steps: 8, validate_every: 4, pictures: 2}\n";
 static const char *const study_yaml =

@@ -338,7 +338,7 @@ static void test_run_refuses_to_overwrite(void **state)
     assert_int_equal(access(second, R_OK), 0);
     size_t n;
     char *old = bytes_of(second, &n);
-    c.snr = 30;
+    c.snr = 60;
     assert_int_equal(phantom_run(&c, true, &e), -1);
     assert_int_equal(e.code, ERR_USAGE);
     assert_non_null(strstr(e.text, "-0000.h5"));

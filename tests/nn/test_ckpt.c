@@ -18,7 +18,7 @@
 
 static const struct unet_conf small = {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1};
 static const struct ckpt_info info = {
-    "ssl", {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1}, 1234, 0.0625, 1000, 320, 256};
+    "ssl", {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1}, 1234, 0.0625, 1000, 0.75, 320, 256};
 static char dir[64], path[96];
 
 static int make_dir(void **state)
@@ -98,6 +98,7 @@ static void test_round_trip(void **state)
     assert_true(i.unet.dropout == 0.1 && i.best_loss == 0.0625);
     assert_int_equal(i.step, 1234);
     assert_int_equal(i.best_step, 1000);
+    assert_true(i.loss_sum == 0.75);
     assert_int_equal(i.height, 320);
     assert_int_equal(i.width, 256);
     params_free(p);
