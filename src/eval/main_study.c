@@ -89,7 +89,7 @@ static const struct command command = {
         "pictures, config.resolved.yaml and summary.json. The last is written last: a folder that\n"
         "has it is whole.\n"
         "\n"
-        "    eval-study configs/perturbations.yaml --set data.slices=all\n",
+        "    eval-study configs/paper/perturbations.yaml --set data.slices=all\n",
     .fields = fields,
     .conf_size = sizeof(struct eval_conf),
     .check = check,
