@@ -172,27 +172,31 @@ static void test_recon(void **state)
     check_network(false);
 }
 
-/* The paper's networks. */
+/* The paper's networks, from the defaults of the configuration. */
 static void test_default_sizes(void **state)
 {
     (void)state;
     static const struct {
-        struct unet_conf conf;
+        const struct cfg_field *fields;
         const char *file;
         size_t count;
-    } nets[] = {{{1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1}, "ssl.txt", 3034381},
-                {{2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0}, "recon.txt", 1923714}};
+    } nets[] = {{unet_ssl_fields, "ssl.txt", 3034381}, {unet_recon_fields, "recon.txt", 1923714}};
     for (int k = 0; k < 2; k++) {
         struct golden *gold = golden_read(nets[k].file);
         const struct golden_entry *count = golden_find(gold, "default_parameters");
-        struct graph *g = network(&nets[k].conf, false);
-        struct params *p = params_new(g, NULL);
-        assert_non_null(p);
+        struct unet_conf conf = {0};
+        struct err e = {0};
+        struct cfg *cfg = cfg_load(nets[k].fields, &conf, NULL, NULL, 0, &e);
+        if (!cfg) fail_msg("cfg_load: %s", e.text);
+        struct graph *g = network(&conf, false);
+        struct params *p = params_new(g, &e);
+        if (!p) fail_msg("params_new: %s", e.text);
         assert_non_null(count);
         assert_int_equal(p->len, nets[k].count);
         assert_int_equal(p->len, (size_t)count->v[0]);
         params_free(p);
         graph_free(g);
+        cfg_free(cfg);
         golden_free(gold);
     }
 }

@@ -234,7 +234,8 @@ static void test_maxpool_ties(void **state)
     twin_release(&t);
 }
 
-/* Networks nobody thought of: random operators on random earlier values. */
+/* Networks nobody thought of: random operators on random earlier values. More of them with
+ * SSFD_TEST_RANDOM_NETWORKS=3000. */
 static struct naive_step random_step(struct rng *r, const struct naive_net *net)
 {
     for (;;) {
