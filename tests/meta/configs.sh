@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# configs.sh COMMAND...: every configuration the repository ships is valid for one of the commands
+# that take one.
+set -euo pipefail
+bad=0 n=0 commands=()
+for command in "$@"; do
+    usage=$("$command" --help)
+    [[ $usage != *CONFIG.yaml* ]] || commands+=("$command")
+done
+while read -r config; do
+    n=$((n + 1))
+    accepted=0
+    for command in "${commands[@]}"; do
+        ! "$command" "$config" --check >/dev/null 2>&1 || accepted=1
+    done
+    if [ $accepted = 0 ]; then
+        echo "$config: no command accepts it" >&2
+        for command in "${commands[@]}"; do "$command" "$config" --check >/dev/null || true; done
+        bad=1
+    fi
+done < <(find "$SSFD_SOURCE/configs" -name '*.yaml' | sort)
+echo "$n configurations, ${#commands[@]} commands"
+[ $n -gt 0 ] && exit $bad
