@@ -3,7 +3,8 @@
  * exits: `main` prints the error once and exits with its code. */
 #pragma once
 
-enum err_code { /* also the exit codes of every command (after sysexits.h) */
+/* Also the exit codes of every command (after sysexits.h). */
+enum err_code {
     ERR_NONE = 0,
     ERR_FAILED = 1,   /* the run failed */
     ERR_USAGE = 64,   /* wrong command line */

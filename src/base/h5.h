@@ -16,8 +16,9 @@ enum h5_type { H5_OTHER, H5_F32, H5_F64, H5_C64, H5_INT, H5_TEXT };
 
 struct h5;
 struct h5_info {
-    enum h5_type type; /* H5_C64: compound of two floats named r and i, or real and imag, of any precision;
-                          H5_INT: integers of any size, numpy's booleans too */
+    /* H5_C64: compound of two floats named r and i, or real and imag, of any precision; H5_INT:
+     * integers of any size, numpy's booleans too */
+    enum h5_type type;
     int rank;
     int64_t dim[H5_MAX_RANK];
 };
@@ -29,7 +30,7 @@ int h5_commit(struct h5 *f, struct err *e); /* flush, fsync, rename; then only h
 void h5_close(struct h5 *f);                /* an uncommitted new file is removed; NULL is legal */
 const char *h5_path(const struct h5 *f);
 
-bool h5_has(const struct h5 *f, const char *name);                     /* a dataset or a group */
+bool h5_has(const struct h5 *f, const char *name); /* a dataset or a group */
 int h5_describe(const struct h5 *f, const char *name, struct h5_info *info, struct err *e);
 
 /* Read the block [start, start + count) of a dataset of the same rank; start NULL: the whole

@@ -1,6 +1,6 @@
-/* Centred orthonormal 2-D FFT: fftshift(fft2(ifftshift(x))) / sqrt(h w), fastMRI's convention, and its
- * inverse. fft.c alone includes fftw3.h. A plan may be used by one thread at a time; different plans by
- * different threads. Single-threaded; repeatable (FFTW_ESTIMATE). */
+/* Centred orthonormal 2-D FFT: fftshift(fft2(ifftshift(x))) / sqrt(h w), fastMRI's convention, and
+ * its inverse. fft.c alone includes fftw3.h. A plan may be used by one thread at a time; different
+ * plans by different threads. Single-threaded; repeatable (FFTW_ESTIMATE). */
 #pragma once
 
 #include "base/err.h"

@@ -1,4 +1,5 @@
-/* The bilinear model of JSENSE and its two least-squares problems. Private to jsense.c and its tests.
+/* The bilinear model of JSENSE and its two least-squares problems. Private to jsense.c and its
+ * tests.
  *
  * Calibration data y (coil, rows, cols) are explained as valid convolutions of small sensitivity
  * kernels m (coil, k, k) with one image kernel r (rows + k - 1, cols + k - 1), both in k-space:
@@ -20,15 +21,15 @@
 #include <stddef.h>
 
 struct jsense_model {
-    int coils, k, rows, cols; /* cols, rows of the calibration data */
-    int stride;               /* of a plane, floats */
-    size_t plane;             /* floats in a plane */
-    size_t image_len, maps_len; /* floats of both parts: 2 planes; 2 coils k^2 */
-    float *y;                 /* (coil, 2 planes) */
-    float *mask;              /* one plane: P */
-    float *image;             /* (2 planes): r */
-    float *maps;              /* (coil, 2, k, k): m */
-    float *scratch;           /* (2 planes): one coil's A(m, r) */
+    int coils, k, rows, cols;     /* cols, rows of the calibration data */
+    int stride;                   /* of a plane, floats */
+    size_t plane;                 /* floats in a plane */
+    size_t image_len, maps_len;   /* floats of both parts: 2 planes; 2 coils k^2 */
+    float *y;                     /* (coil, 2 planes) */
+    float *mask;                  /* one plane: P */
+    float *image;                 /* (2 planes): r */
+    float *maps;                  /* (coil, 2, k, k): m */
+    float *scratch;               /* (2 planes): one coil's A(m, r) */
     float *b, *residual, *p, *ap; /* of conjugate gradients */
 };
 
@@ -36,9 +37,9 @@ int jsense_model_init(struct jsense_model *j, int coils, int k, int rows, int co
 void jsense_model_release(struct jsense_model *j);
 /* r a Dirac pulse in its middle, as in sigpy; m zero. */
 void jsense_model_start(struct jsense_model *j);
-/* The element of a kernel that then meets the centre of the data, (rows / 2, cols / 2): k / 2, or one less
- * along an odd side when k is even. Maps made around it carry no linear phase of their own. (sigpy takes
- * k / 2 always; magnitudes are the same.) */
+/* The element of a kernel that then meets the centre of the data, (rows / 2, cols / 2): k / 2, or
+ * one less along an odd side when k is even. Maps made around it carry no linear phase of their
+ * own. (sigpy takes k / 2 always; magnitudes are the same.) */
 void jsense_model_centre(const struct jsense_model *j, int *row, int *col);
 /* Where sample (row, col) of the calibration data is in a plane. */
 size_t jsense_model_at(const struct jsense_model *j, int row, int col);

@@ -57,6 +57,6 @@ struct amplitude phantom_tissue(const struct phantom *p, int slice, int row, int
 int phantom_write(const struct phantom *p, const char *path, void (*tick)(void *ctx, int done),
                   void *ctx, struct err *e);
 
-/* All scans of the configuration, out/knee-SEED-0000.h5 and so on, with progress. Refuses, before it
- * writes anything, to replace a file unless `overwrite` is set. */
+/* All scans of the configuration, out/knee-SEED-0000.h5 and so on, with progress. Refuses, before
+ * it writes anything, to replace a file unless `overwrite` is set. */
 int phantom_run(const struct phantom_conf *c, bool quiet, struct err *e);

@@ -14,7 +14,7 @@ struct ckpt_info {
     uint64_t step;    /* optimiser steps done */
     double best_loss; /* best validation loss so far */
     uint64_t best_step;
-    double loss_sum;        /* of the training, over the steps since its last line in the log */
+    double loss_sum;   /* of the training, over the steps since its last line in the log */
     int height, width; /* of the images trained on */
 };
 
