@@ -49,11 +49,16 @@ static float select_descending(float *x, size_t n, size_t k)
     return x[k];
 }
 
+float normalise_top(float *x, size_t n, double share)
+{
+    if (n == 0) return 0.0f;
+    size_t k = (size_t)llround(share * (double)n);
+    return select_descending(x, n, k > 0 ? (k <= n ? k - 1 : n - 1) : 0);
+}
+
 double normalise_top_magnitude(const float complex *x, size_t n, double share, float *scratch)
 {
-    if (n == 0) return 0.0;
     for (size_t i = 0; i < n; i++)
         scratch[i] = cabsf(x[i]);
-    size_t k = (size_t)llround(share * (double)n);
-    return (double)select_descending(scratch, n, k > 0 ? (k <= n ? k - 1 : n - 1) : 0);
+    return (double)normalise_top(scratch, n, share);
 }

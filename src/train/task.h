@@ -24,8 +24,8 @@ struct task {
                     const float *target, const float *mask, double *sums);
     void (*summarise)(const double *sums, int n, double *values);
 
-    /* Picture of one validation sample: `ntiles` images (h, w) side by side, one grey window for
-     * all but those marked as differences, which are shown around zero. */
+    /* Picture of one validation sample: `ntiles` images (h, w) side by side, all in the grey
+     * window of the first, the reference. */
     int ntiles;
     const char *tile_names[TASK_MAX_TILES];
     void (*tiles)(const struct task *t, const float *input, const float *output,

@@ -2,9 +2,9 @@
 
 #include "base/mem.h"
 #include "base/png.h"
+#include "data/normalise.h"
 #include "nn/plan.h"
 
-#include <math.h>
 #include <string.h>
 
 struct validation {
@@ -15,6 +15,7 @@ struct validation {
     float *pixels;
     float *low, *high; /* grey window of each tile */
     const char **title;
+    float *scratch; /* one tile */
 };
 
 struct validation *validation_new(const struct task *t, const struct graph *g, struct params *p,
@@ -32,9 +33,10 @@ struct validation *validation_new(const struct task *t, const struct graph *g, s
     v->low = mem_new(tiles, sizeof *v->low, e);
     v->high = mem_new(tiles, sizeof *v->high, e);
     v->title = mem_new(tiles, sizeof *v->title, e);
+    v->scratch = mem_new(pixels, sizeof *v->scratch, e);
     struct plan_conf shape = {.batch = batch, .height = t->height, .width = t->width};
     v->plan = plan_new(g, p, shape, e);
-    if (!v->tile || !v->pixels || !v->low || !v->high || !v->title || !v->plan) {
+    if (!v->tile || !v->pixels || !v->low || !v->high || !v->title || !v->scratch || !v->plan) {
         validation_free(v);
         return NULL;
     }
@@ -54,6 +56,7 @@ void validation_free(struct validation *v)
     mem_free(v->low);
     mem_free(v->high);
     mem_free(v->title);
+    mem_free(v->scratch);
     mem_free(v);
 }
 
@@ -67,21 +70,23 @@ static int picture_row(const struct validation *v, uint32_t index)
     return -1;
 }
 
-/* Every tile of a row is shown in the grey window of its first tile, the reference. */
+/* Every tile of a row is shown in the grey window of its first tile, the reference: from its
+ * minimum to what 1 % of its pixels exceed. */
 static int write_picture(struct validation *v, const char *path, struct err *e)
 {
     const struct task *t = v->task;
     size_t pixels = (size_t)t->height * (size_t)t->width;
     if (v->pictures == 0) return 0;
     for (int i = 0; i < v->pictures * t->ntiles; i++) {
-        const float *first = v->tile[i / t->ntiles * t->ntiles];
-        float low = first[0], high = first[0];
-        for (size_t k = 1; k < pixels; k++) {
-            low = fminf(low, first[k]);
-            high = fmaxf(high, first[k]);
+        const int first = i / t->ntiles * t->ntiles;
+        if (i == first) {
+            memcpy(v->scratch, v->tile[i], pixels * sizeof *v->scratch);
+            v->high[i] = normalise_top(v->scratch, pixels, 0.01);
+            v->low[i] = normalise_top(v->scratch, pixels, 1.0);
+        } else {
+            v->low[i] = v->low[first];
+            v->high[i] = v->high[first];
         }
-        v->low[i] = low;
-        v->high[i] = high > low ? high : low + 1.0f;
     }
     return png_write_panel(path, (const float *const *)v->tile, v->title, v->pictures, t->ntiles,
                            t->height, t->width, v->low, v->high, e);
