@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "base/stop.h"
 #include "data/reference.h"
+#include "data/refpicture.h"
 
 #include <errno.h>
 #include <math.h>
@@ -293,7 +294,7 @@ static int make_all(const struct scans *scans, const struct jsense_conf *c, cons
         progress_at(p, done, detail);
         struct job j = {
             .scan = scans->list + i, .conf = c, .progress = p, .before = done, .detail = detail};
-        if (make_file(out + i, &j, e)) return -1;
+        if (make_file(out + i, &j, e) || refpicture_write(out + i, e)) return -1;
         done += scans->list[i].slices;
     }
     return 0;
@@ -346,6 +347,15 @@ int refcache_read(const struct refcache *r, int slice, float complex *reference,
 {
     const int64_t count[3] = {1, r->height, r->width};
     return read_checked(r, "reference", 3, count, slice, reference, e);
+}
+
+int refcache_read_rss(const struct refcache *r, int slice, float *rss, struct err *e)
+{
+    const int64_t at[3] = {slice, 0, 0}, count[3] = {1, r->height, r->width};
+    struct h5 *f = h5_open(r->path, e);
+    int rc = f ? h5_read_f32(f, "rss", 3, at, count, rss, e) : -1;
+    h5_close(f);
+    return rc;
 }
 
 int refcache_read_kernels(const struct refcache *r, int slice, float complex *kernels,
