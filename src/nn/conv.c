@@ -1,17 +1,21 @@
 /* Convolution, stride 1, same padding: y(n,i,j,o) = b(o) + sum over (a,b,c) of
- * W(o,c,a,b) x(n, i+a-side/2, j+b-side/2, c), as PyTorch's Conv2d. */
+ * W(o,c,a,b) x(n, i+a-side/2, j+b-side/2, c), as PyTorch's Conv2d. By our Winograd kernels where
+ * they pay, by the library's direct ones everywhere else. */
 #include "nn/dn.h"
 #include "nn/op.h"
+#include "nn/winograd.h"
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 
 struct conv_conf {
     int side;
     bool bias;
 };
-struct conv_state {
+struct conv_state { /* one of them */
     struct dn_conv *dn;
+    struct wino *wino;
 };
 
 int nn_conv(struct graph *g, int x, const char *name, int filters, int side, bool bias)
@@ -36,7 +40,7 @@ int nn_conv(struct graph *g, int x, const char *name, int filters, int side, boo
                                          .conf_size = sizeof conf});
 }
 
-static int conv_plan(struct node *n, struct err *e)
+static int plan_direct(struct node *n, struct err *e)
 {
     const struct conv_conf *c = n->conf;
     struct conv_state *s = n->state;
@@ -58,35 +62,73 @@ static int conv_plan(struct node *n, struct err *e)
     return 0;
 }
 
+static int plan_winograd(struct node *n, struct wino_conf conf, struct err *e)
+{
+    struct conv_state *s = n->state;
+    s->wino = wino_new(conf, e);
+    if (!s->wino) return -1;
+    n->need.packed = wino_packed_bytes(s->wino);
+    n->need.forward = wino_scratch_forward(s->wino);
+    n->need.backward = wino_scratch_backward(s->wino);
+    return 0;
+}
+
+static int conv_plan(struct node *n, struct err *e)
+{
+    const struct conv_conf *c = n->conf;
+    const struct wino_conf conf = {.n = n->x[0].n,
+                                   .h = n->x[0].h,
+                                   .w = n->x[0].w,
+                                   .in = n->x[0].c,
+                                   .out = n->y[0].c,
+                                   .backward = n->backward,
+                                   .backward_data = n->wants_dx[0]};
+    return c->side == 3 && wino_pays(&conf) ? plan_winograd(n, conf, e) : plan_direct(n, e);
+}
+
 static void conv_pack(const struct node *n, const struct io *io)
 {
     const struct conv_state *s = n->state;
-    dn_conv_pack(s->dn, io->w[0], io->packed);
+    if (s->wino)
+        wino_pack(s->wino, io->w[0], io->packed);
+    else
+        dn_conv_pack(s->dn, io->w[0], io->packed);
 }
 
 static void conv_forward(const struct node *n, const struct io *io)
 {
     const struct conv_state *s = n->state;
-    dn_conv_forward(s->dn, io->x[0], io->packed, io->w[1], io->y[0], io->scratch_forward);
+    if (s->wino)
+        wino_forward(s->wino, io->x[0], io->packed, io->w[1], io->y[0], io->scratch_forward);
+    else
+        dn_conv_forward(s->dn, io->x[0], io->packed, io->w[1], io->y[0], io->scratch_forward);
 }
 
 static void conv_backward(const struct node *n, const struct io *io)
 {
     const struct conv_state *s = n->state;
-    dn_conv_backward(s->dn, io->x[0], io->dy[0], io->packed, io->dx[0], io->dw[0], io->dw[1],
-                     io->scratch_backward);
+    if (s->wino)
+        wino_backward(s->wino, io->x[0], io->dy[0], io->packed, io->dx[0], io->dw[0], io->dw[1],
+                      io->scratch_backward);
+    else
+        dn_conv_backward(s->dn, io->x[0], io->dy[0], io->packed, io->dx[0], io->dw[0], io->dw[1],
+                         io->scratch_backward);
 }
 
 static void conv_release(struct node *n)
 {
     struct conv_state *s = n->state;
     dn_conv_free(s->dn);
+    wino_free(s->wino);
 }
 
 static void conv_kernel(const struct node *n, char *text, size_t size)
 {
     const struct conv_state *s = n->state;
-    dn_conv_kernel(s->dn, text, size);
+    if (s->wino)
+        snprintf(text, size, "own winograd 4x4");
+    else
+        dn_conv_kernel(s->dn, text, size);
 }
 
 const struct op op_conv = {.name = "conv",

@@ -129,6 +129,11 @@ static const struct test_case cases[] = {
      {{NAIVE_CONV, .filters = 4, .side = 3},
       {NAIVE_CONV, .filters = 4, .side = 3},
       {NAIVE_CONV, .filters = 2, .side = 1, .a = 1}}},
+    {"conv 3x3 40 to 80 and 33 to 17",
+     {{NAIVE_CONV, .filters = 40, .side = 3},
+      {NAIVE_CONV, .filters = 80, .side = 3, .affine = true},
+      {NAIVE_CONV, .filters = 33, .side = 1},
+      {NAIVE_CONV, .filters = 17, .side = 3, .affine = true}}},
 };
 
 static const struct shape shapes[] = {
