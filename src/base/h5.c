@@ -70,6 +70,11 @@ static int read_fail(struct err *e, const struct h5 *f, const char *name)
 static struct h5 *h5_new(const char *path, struct err *e)
 {
     hush();
+    hbool_t safe = false; /* readers of two sets and the writer of checkpoints share the library */
+    if (H5is_library_threadsafe(&safe) < 0 || !safe) {
+        err_set(e, ERR_FAILED, "the HDF5 library was built without thread safety");
+        return NULL;
+    }
     struct h5 *f = mem_new(1, sizeof *f, e);
     if (!f) return NULL;
     f->file = -1;

@@ -339,7 +339,9 @@ static int read_checked(const struct refcache *r, const char *name, int rank, co
         if (!isfinite(crealf(x[i])) || !isfinite(cimagf(x[i])))
             rc = err_set(e, ERR_DATA, "%s: dataset '%s' is damaged at slice %d", r->path, name,
                          slice);
-    if (rc) return err_hint(e, "delete this file: it is made again from the scan");
+    if (rc)
+        return err_hint(e, io_exists(r->path) ? "delete this file: it is made again from the scan"
+                                              : "start again: it is made from the scan");
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <math.h>
 #include <string.h>
 
 int reference_init(struct reference *r, const struct scan *s, const struct jsense_conf *c,
@@ -63,5 +64,9 @@ int reference_make(struct reference *r, struct err *e)
     jsense_maps(r->jsense, r->kernels, r->maps);
     coils_combine(r->maps, r->images, r->coils, r->height, r->width, r->image);
     coils_rss(r->images, r->coils, r->height, r->width, r->rss);
+    for (size_t i = 0, n = (size_t)r->height * (size_t)r->width; i < n; i++)
+        if (!isfinite(r->rss[i]) || !isfinite(crealf(r->image[i])) ||
+            !isfinite(cimagf(r->image[i])))
+            return err_set(e, ERR_DATA, "its values are too large: the reference overflows");
     return 0;
 }

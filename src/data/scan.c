@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 enum { MAX_SIDE = 1 << 15, MAX_SLICES = 1 << 20 };
+enum { MAX_SAMPLES = 1 << 28 }; /* of a slice, all coils: 2 GiB */
 
 /* ---- Probing one file -------------------------------------------------------------------- */
 
@@ -55,6 +56,12 @@ static int probe_kspace(struct scan *s, const struct h5 *f, struct err *e)
 {
     struct h5_info k;
     if (!h5_has(f, "kspace")) return missing_kspace(f, e);
+    if (h5_has(f, "mask") || h5_has(f, "mask2d")) {
+        err_set(e, ERR_DATA, "%s: the scan is undersampled: it has a sampling mask", s->path);
+        return err_hint(e,
+                        "references need fully sampled scans; fastMRI's test and challenge files "
+                        "are not");
+    }
     if (h5_describe(f, "kspace", &k, e)) return -1;
     if (k.rank != 3 && k.rank != 4) {
         err_set(e, ERR_DATA, "%s: dataset 'kspace' has %d dimensions, expected 4 or 3", s->path,
@@ -74,6 +81,12 @@ static int probe_kspace(struct scan *s, const struct h5 *f, struct err *e)
         in_range(s->path, "readout samples", d[0], MAX_SIDE, e) ||
         in_range(s->path, "phase encodes", d[1], MAX_SIDE, e))
         return -1;
+    if (coils * d[0] * d[1] > MAX_SAMPLES)
+        return err_set(
+            e, ERR_DATA,
+            "%s: a slice of dataset 'kspace' would have %lld x %lld x %lld samples, more than "
+            "any scan has",
+            s->path, (long long)coils, (long long)d[0], (long long)d[1]);
     s->slices = (int)k.dim[0];
     s->coils = (int)coils;
     s->readout = (int)d[0];

@@ -32,7 +32,7 @@ struct scan {
     bool has_target;        /* a reconstruction dataset is there */
 };
 
-/* Opens, validates everything but the samples, closes. */
+/* Opens, validates everything but the samples, closes. Refuses scans with a sampling mask. */
 int scan_probe(struct scan *s, const char *path, struct err *e);
 /* (coil, readout, phase) of one slice. Refuses NaN and infinity, naming the place. */
 int scan_read_kspace(const struct scan *s, struct h5 *f, int slice, float complex *kspace,

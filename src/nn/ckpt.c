@@ -125,9 +125,14 @@ static void dataset_name(char out[96], int slab, const struct param *q)
 
 int ckpt_save(const char *path, const struct params *p, const struct ckpt_info *info, struct err *e)
 {
+    const float *const from[SLABS] = {p->val, p->m, p->v};
+    for (int s = 0; s < SLABS; s++) /* ckpt_load would refuse it: the file before is worth more */
+        for (size_t i = 0; i < p->len; i++)
+            if (!isfinite(from[s][i]))
+                return err_set(e, ERR_FAILED, "%s: not saved: a value of '%s' is not finite", path,
+                               slabs[s]);
     struct h5 *f = h5_create(path, e);
     if (!f) return -1;
-    const float *const from[SLABS] = {p->val, p->m, p->v};
     int status = write_info(f, info, e);
     for (int s = 0; !status && s < SLABS; s++)
         for (int i = 0; !status && i < p->n; i++) {

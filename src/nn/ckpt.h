@@ -18,6 +18,7 @@ struct ckpt_info {
     int height, width; /* of the images trained on */
 };
 
+/* Refuses values that are not finite (ERR_FAILED), leaving an older file as it is. */
 int ckpt_save(const char *path, const struct params *p, const struct ckpt_info *info,
               struct err *e);
 /* Only the description. ERR_DATA when the file is not a checkpoint of this program. */

@@ -98,6 +98,16 @@ static void trainer_release(struct trainer *t)
     mem_free(t->sample);
 }
 
+/* Parameters of the same shapes are not enough: groups and dropout leave no trace in them. */
+static bool same_network(const struct ckpt_info *a, const struct ckpt_info *b)
+{
+    const struct unet_conf *u = &a->unet, *v = &b->unet;
+    return !strcmp(a->task, b->task) && a->height == b->height && a->width == b->width &&
+           u->in_channels == v->in_channels && u->out_channels == v->out_channels &&
+           u->filters == v->filters && u->levels == v->levels && u->block == v->block &&
+           u->groups == v->groups && u->dropout == v->dropout;
+}
+
 static int trainer_init(struct trainer *t, bool resume, struct err *e)
 {
     const struct task *task = t->task;
@@ -116,8 +126,12 @@ static int trainer_init(struct trainer *t, bool resume, struct err *e)
     params_init(t->params, t->seed);
     if (resume) {
         char path[1200];
-        if (run_path(t->run, "last.h5", path, sizeof path, e) || ckpt_read_info(path, &t->at, e) ||
-            ckpt_load(path, t->params, true, e) || run_rewind_metrics(t->run, t->at.step, e))
+        const struct ckpt_info fresh = t->at;
+        if (run_path(t->run, "last.h5", path, sizeof path, e) || ckpt_read_info(path, &t->at, e))
+            return -1;
+        if (!same_network(&fresh, &t->at))
+            return err_set(e, ERR_DATA, "%s is a checkpoint of another network or task", path);
+        if (ckpt_load(path, t->params, true, e) || run_rewind_metrics(t->run, t->at.step, e))
             return -1;
     }
     struct plan_conf shape = {
@@ -174,13 +188,26 @@ static int step(struct trainer *t, struct err *e)
     return run_log(t->run, t->at.step, names, values, 2, e);
 }
 
-/* Validates, keeps the better network, saves. */
-static int validate(struct trainer *t, double *scores, struct err *e)
+/* The scores of the network as it is, and pictures. */
+static int measure(struct trainer *t, double *scores, struct err *e)
 {
     char picture[1200];
     if (run_path(t->run, "samples.png", picture, sizeof picture, e) ||
         validation_run(t->validation, picture, scores, e))
         return err_wrap(e, "validation after step %llu", (unsigned long long)t->at.step);
+    return 0;
+}
+
+/* Validates, keeps the better network, saves. */
+static int validate(struct trainer *t, double *scores, struct err *e)
+{
+    if (measure(t, scores, e)) return -1;
+    if (!isfinite(scores[0])) {
+        err_set(e, ERR_FAILED, "%s became %g at step %llu", t->task->scores[0], scores[0],
+                (unsigned long long)t->at.step);
+        return err_hint(e, "the last checkpoint is intact; lower fit.adam.lr, or look at the "
+                           "validation images");
+    }
     bool better = scores[0] < t->at.best_loss;
     if (better) {
         t->at.best_loss = scores[0];
@@ -196,7 +223,9 @@ static int validate(struct trainer *t, double *scores, struct err *e)
 static bool out_of_patience(const struct trainer *t)
 {
     uint64_t since = t->at.step - t->at.best_step;
-    return t->conf->patience && since >= (uint64_t)t->validate_every * (uint64_t)t->conf->patience;
+    bool validated = t->at.step && t->at.step % (uint64_t)t->validate_every == 0;
+    return validated && t->conf->patience &&
+           since >= (uint64_t)t->validate_every * (uint64_t)t->conf->patience;
 }
 
 static int stopped(struct trainer *t, struct err *e)
@@ -213,7 +242,9 @@ static int loop(struct trainer *t, const struct cli *cli, double *scores, struct
     char detail[128] = "";
     double loss = 0.0;
     t->mark = clock_seconds();
-    while ((long)t->at.step < t->steps) {
+    bool ended = (long)t->at.step >= t->steps || out_of_patience(t);
+    if (t->at.step && measure(t, scores, e)) return -1; /* resumed: nothing is saved by this */
+    while (!ended && (long)t->at.step < t->steps) {
         if (stop_requested()) return stopped(t, e);
         if (step(t, e)) return -1;
         double now = plan_loss(t->plan);
@@ -226,7 +257,7 @@ static int loop(struct trainer *t, const struct cli *cli, double *scores, struct
         else
             snprintf(detail, sizeof detail, "loss=%.4g", loss);
         progress_at(&p, (long)t->at.step, detail);
-        if (due && out_of_patience(t)) break;
+        ended = due && out_of_patience(t);
     }
     progress_end(&p, detail);
     return 0;

@@ -42,7 +42,7 @@ static int explain(const void *conf, const struct cli *cli, struct err *e)
 static int run(const void *conf, const struct cli *cli, struct err *e)
 {
     const struct conf *c = conf;
-    struct run dir = {0};
+    struct run dir = {.lock = -1};
     struct sets sets = {0};
     struct recon *recon = NULL;
     int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||

@@ -44,7 +44,7 @@ static int explain(const void *conf, const struct cli *cli, struct err *e)
 static int run(const void *conf, const struct cli *cli, struct err *e)
 {
     const struct conf *c = conf;
-    struct run dir = {0};
+    struct run dir = {.lock = -1};
     struct sets sets = {0};
     struct ssl *ssl = NULL;
     int bad =

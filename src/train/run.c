@@ -4,11 +4,14 @@
 #include "base/mem.h"
 #include "base/par.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -107,44 +110,75 @@ static int write_machine(const struct run *r, const struct cli *cli, uint64_t se
     return bad ? -1 : 0;
 }
 
+/* Two trainings in one directory would overwrite each other. The lock goes with the process. */
+static int lock_directory(struct run *r, struct err *e)
+{
+    char path[1200];
+    if (run_path(r, ".lock", path, sizeof path, e)) return -1;
+    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (r->lock < 0) return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+    if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return 0;
+    err_set(e, ERR_CONFIG, "%s: another training is running in it", r->dir);
+    return err_hint(e, "wait for it, stop it, or choose another 'run'");
+}
+
+/* What a killed process was writing, and the network of a start that never saved its state. */
+static void sweep(const struct run *r, bool begun)
+{
+    DIR *d = opendir(r->dir);
+    const struct dirent *f;
+    while (d && (f = readdir(d))) {
+        const size_t len = strlen(f->d_name);
+        const bool part = len > 4 && !strcmp(f->d_name + len - 4, ".tmp");
+        if (part || (!begun && !strcmp(f->d_name, "best.h5"))) unlinkat(dirfd(d), f->d_name, 0);
+    }
+    if (d) closedir(d);
+}
+
+static int check_state(const struct run *r, bool resume, bool *begun, struct err *e)
+{
+    char path[1200];
+    if (run_path(r, "last.h5", path, sizeof path, e)) return -1;
+    *begun = io_exists(path);
+    if (*begun && !resume) {
+        err_set(e, ERR_CONFIG, "%s already holds a training", r->dir);
+        return err_hint(e, "add --resume to go on with it, or choose another 'run'");
+    }
+    if (*begun || !resume) return 0;
+    err_set(e, ERR_NOINPUT, "%s holds no checkpoint to resume from", r->dir);
+    return err_hint(e, "leave out --resume to start");
+}
+
+static int open_files(struct run *r, const struct cli *cli, const char *text, size_t len,
+                      uint64_t seed, bool begun, struct err *e)
+{
+    char path[1200];
+    if (run_path(r, "config.resolved.yaml", path, sizeof path, e) ||
+        io_write_text(path, text, len, e) || write_machine(r, cli, seed, e) ||
+        run_path(r, "metrics.jsonl", path, sizeof path, e))
+        return -1;
+    /* Lines of an earlier start that never reached a checkpoint are of no training. */
+    r->metrics = fopen(path, begun ? "a" : "w");
+    return r->metrics ? 0 : err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+}
+
 int run_begin(struct run *r, const char *dir, const struct cli *cli, const void *conf,
               uint64_t seed, const char *const *may_change, struct err *e)
 {
-    *r = (struct run){0};
-    char path[1200];
-    size_t len = 0;
-    char *text = NULL;
-    if (io_path(r->dir, sizeof r->dir, e, "%s", dir) ||
-        run_path(r, "last.h5", path, sizeof path, e))
+    *r = (struct run){.lock = -1};
+    bool begun;
+    if (io_path(r->dir, sizeof r->dir, e, "%s", dir) || check_state(r, cli->resume, &begun, e) ||
+        io_mkdirs(dir, e) || lock_directory(r, e) || check_state(r, cli->resume, &begun, e))
         return -1;
-    bool begun = io_exists(path);
-    if (begun && !cli->resume) {
-        err_set(e, ERR_CONFIG, "%s already holds a training", dir);
-        return err_hint(e, "add --resume to go on with it, or choose another 'run'");
-    }
-    if (!begun && cli->resume) {
-        err_set(e, ERR_NOINPUT, "%s holds no checkpoint to resume from", dir);
-        return err_hint(e, "leave out --resume to start");
-    }
-    if (!(text = resolved(cli, conf, &len, e))) return -1;
-    if (begun && check_resumed(r, text, may_change, e)) goto fail;
-    if (io_mkdirs(dir, e)) goto fail;
-    if (run_path(r, "config.resolved.yaml", path, sizeof path, e) ||
-        io_write_text(path, text, len, e))
-        goto fail;
-    if (write_machine(r, cli, seed, e) || run_path(r, "metrics.jsonl", path, sizeof path, e))
-        goto fail;
-    /* Lines of an earlier start that never reached a checkpoint are of no training. */
-    r->metrics = fopen(path, begun ? "a" : "w");
-    if (!r->metrics) {
-        err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
-        goto fail;
+    size_t len = 0;
+    char *text = resolved(cli, conf, &len, e);
+    int bad = !text || (begun && check_resumed(r, text, may_change, e));
+    if (!bad) {
+        sweep(r, begun);
+        bad = open_files(r, cli, text, len, seed, begun, e);
     }
     free(text);
-    return 0;
-fail:
-    free(text);
-    return -1;
+    return bad ? -1 : 0;
 }
 
 int run_rewind_metrics(struct run *r, uint64_t step, struct err *e)
@@ -191,5 +225,6 @@ int run_log(struct run *r, uint64_t step, const char *const *names, const double
 void run_end(struct run *r)
 {
     if (r->metrics) fclose(r->metrics);
-    *r = (struct run){0};
+    if (r->lock >= 0) close(r->lock);
+    *r = (struct run){.lock = -1};
 }

@@ -19,11 +19,13 @@
 struct run {
     char dir[1024];
     FILE *metrics;
+    int lock; /* open while this process has the directory for itself; -1: not */
 };
 
-/* Makes or reopens the directory. Fails where it cannot be written; where it holds a training and
- * `resume` is not asked; where `resume` is asked and there is none, or one of another configuration
- * (only the keys in `may_change`, a NULL-ended list of last key names, may differ). */
+/* Makes or reopens the directory. Fails where it cannot be written; where another process trains in
+ * it; where it holds a training and `resume` is not asked; where `resume` is asked and there is
+ * none, or one of another configuration (only the keys in `may_change`, a NULL-ended list of last
+ * key names, may differ). */
 int run_begin(struct run *r, const char *dir, const struct cli *cli, const void *conf,
               uint64_t seed, const char *const *may_change, struct err *e);
 int run_path(const struct run *r, const char *file, char *path, size_t size, struct err *e);

@@ -63,6 +63,17 @@ static int setup(void **state)
     h5_make(f, "image", H5_F32, 1, (int64_t[]){4}, NULL);
     int bad = h5_commit(f, NULL);
     h5_close(f);
+    /* Declared, never written: a file of some kB that asks for 200 GiB. */
+    snprintf(path, sizeof path, "%s/large.h5", shell_folder());
+    f = h5_create(path, NULL);
+    bad |= h5_make(f, "kspace", H5_C64, 4, (int64_t[]){1, 30, 30000, 30000}, NULL) ||
+           h5_commit(f, NULL);
+    h5_close(f);
+    snprintf(path, sizeof path, "%s/masked.h5", shell_folder());
+    f = h5_create(path, NULL);
+    bad |= h5_make(f, "kspace", H5_C64, 4, (int64_t[]){2, 2, 32, 32}, NULL) ||
+           h5_make(f, "mask", H5_F32, 1, (int64_t[]){32}, NULL) || h5_commit(f, NULL);
+    h5_close(f);
     return bad;
 }
 
@@ -100,6 +111,8 @@ static void scans(void **state)
     refuses_scan("empty.h5", DATA, WORDS("empty.h5", "slice"));
     /* Sample 32 * 32 * 3 + 32 * 4 + 7 is slice 1, coil 1, row 4, column 7. */
     refuses_scan("nan.h5", DATA, WORDS("nan.h5", "slice 1", "coil 1"));
+    refuses_scan("masked.h5", DATA, WORDS("masked.h5", "undersampled"));
+    refuses_scan("large.h5", DATA, WORDS("large.h5", "kspace", "30000"));
     refuses_scan("good.h5", CONFIG, WORDS("good", "data.train", "data.validation"));
 }
 
@@ -122,6 +135,14 @@ static void configurations(void **state)
     (void)state;
     refuses_config("sede: 3\n", CONFIG, WORDS("c.yaml:6:1", "sede", "did you mean 'seed'"));
     refuses_config("seed: 3\nseed: 4\n", CONFIG, WORDS("c.yaml:7:1", "seed"));
+    refuses_config("seed: 1.5\n", CONFIG, WORDS("c.yaml:6:", "1.5"));
+    shell_write("c.yaml", yaml);
+    shell_run("sed -i 's/batch: 1/batch: 8abc, adam: {lr: nan}/' c.yaml");
+    const struct outcome *both = shell_run("train-ssl c.yaml");
+    assert_int_equal(both->code, CONFIG);
+    assert_non_null(strstr(both->err, "c.yaml:5:"));
+    assert_non_null(strstr(both->err, "8abc"));
+    assert_non_null(strstr(both->err, "nan"));
     refuses_config("patches: {side: 8abc}\n", CONFIG, WORDS("c.yaml:6:", "8abc"));
     refuses_config("patches: {coverage: nan}\n", CONFIG, WORDS("c.yaml:6:", "nan"));
     const struct outcome *o =

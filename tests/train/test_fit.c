@@ -99,6 +99,8 @@ static struct task make_task(struct source *train, struct source *validation)
 }
 
 static char *folder; /* of this test program */
+static const char *patience = "fit.patience=0", *rate = "fit.adam.lr=1e-2";
+static int validation_nan_at;
 
 struct outcome {
     int code;
@@ -112,12 +114,12 @@ struct outcome {
 static struct outcome train(const char *name, bool resume, int steps, struct source s)
 {
     struct outcome o = {0};
-    struct source quiet = {0};
+    struct source quiet = {.nan_at = validation_nan_at};
     struct task task = make_task(&s, &quiet);
     struct conf conf = {0};
     char set[64];
     snprintf(set, sizeof set, "fit.steps=%d", steps);
-    const char *sets[] = {set, "fit.validate_every=10", "fit.patience=0", "fit.adam.lr=1e-2"};
+    const char *sets[] = {set, "fit.validate_every=10", patience, rate};
     struct cfg *cfg = cfg_load(fields, &conf, NULL, sets, 4, &o.err);
     assert_non_null(cfg);
     struct cli cli = {
@@ -206,6 +208,67 @@ static void a_loss_that_is_not_a_number_stops_it(void **state)
     mem_free(o.val);
 }
 
+static void a_validation_that_is_not_a_number_stops_it(void **state)
+{
+    (void)state;
+    validation_nan_at = 4 + 2; /* the second validation: a batch of 4 holds the 3 images */
+    struct outcome o = train("nan-validation", false, 40, (struct source){0});
+    validation_nan_at = 0;
+    assert_int_equal(o.code, ERR_FAILED);
+    assert_non_null(strstr(o.err.text, "step 20"));
+    assert_int_equal((int)o.last.step, 10);
+    mem_free(o.val);
+}
+
+static void a_finished_training_stays_as_it_is(void **state)
+{
+    (void)state;
+    struct outcome first = train("finished", false, 10, (struct source){0});
+    struct outcome again = train("finished", true, 10, (struct source){0});
+    assert_int_equal(again.code, 0);
+    assert_int_equal((int)again.last.step, 10);
+    assert_memory_equal(first.val, again.val, first.len * sizeof *first.val);
+    mem_free(first.val), mem_free(again.val);
+}
+
+static void patience_that_ran_out_stays_out(void **state)
+{
+    (void)state;
+    patience = "fit.patience=1";
+    rate = "fit.adam.lr=0.3"; /* too high to get better for long */
+    struct outcome first = train("patience", false, 400, (struct source){0});
+    assert_int_equal(first.code, 0);
+    assert_true(first.last.step < 400);
+    assert_int_equal((int)(first.last.step - first.last.best_step), 10);
+    struct outcome again = train("patience", true, 400, (struct source){0});
+    assert_int_equal(again.code, 0);
+    assert_true(again.last.step == first.last.step);
+    assert_memory_equal(first.val, again.val, first.len * sizeof *first.val);
+    patience = "fit.patience=0";
+    rate = "fit.adam.lr=1e-2";
+    mem_free(first.val), mem_free(again.val);
+}
+
+static void one_training_at_a_time(void **state)
+{
+    (void)state;
+    char dir[256];
+    snprintf(dir, sizeof dir, "%s/locked", folder);
+    struct conf conf = {0};
+    struct err e = {0};
+    struct cfg *cfg = cfg_load(fields, &conf, NULL, NULL, 0, &e);
+    struct cli cli = {.cfg = cfg, .command = "test", .fields = fields, .quiet = true};
+    struct run first, second;
+    assert_int_equal(run_begin(&first, dir, &cli, &conf, 5, fit_may_change, &e), 0);
+    assert_int_equal(run_begin(&second, dir, &cli, &conf, 5, fit_may_change, &e), -1);
+    assert_non_null(strstr(e.text, "another training"));
+    run_end(&second);
+    run_end(&first);
+    assert_int_equal(run_begin(&second, dir, &cli, &conf, 5, fit_may_change, &e), 0);
+    run_end(&second);
+    cfg_free(cfg);
+}
+
 static void what_is_there_is_not_overwritten(void **state)
 {
     (void)state;
@@ -256,6 +319,10 @@ int main(void)
         cmocka_unit_test(learns_and_repeats),
         cmocka_unit_test(resumes_to_the_same_bits),
         cmocka_unit_test(a_loss_that_is_not_a_number_stops_it),
+        cmocka_unit_test(a_validation_that_is_not_a_number_stops_it),
+        cmocka_unit_test(a_finished_training_stays_as_it_is),
+        cmocka_unit_test(patience_that_ran_out_stays_out),
+        cmocka_unit_test(one_training_at_a_time),
         cmocka_unit_test(what_is_there_is_not_overwritten),
         cmocka_unit_test(a_directory_that_cannot_be_written_is_refused_at_once),
         cmocka_unit_test(sizes_that_cannot_be_halved_are_refused),
