@@ -273,6 +273,12 @@ static int refuse_scan(const char *path, struct err *e)
 static int describe(struct refcache *r, const struct scan *s, const char *folder,
                     const struct jsense_conf *c, struct err *e)
 {
+    if (s->undersampled) {
+        err_set(e, ERR_DATA, "%s: the scan is undersampled: it has a sampling mask", s->path);
+        return err_hint(e,
+                        "references need fully sampled scans; fastMRI's test and challenge files "
+                        "are not");
+    }
     *r = (struct refcache){.slices = s->slices,
                            .coils = s->coils,
                            .height = s->height,

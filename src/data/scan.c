@@ -56,12 +56,7 @@ static int probe_kspace(struct scan *s, const struct h5 *f, struct err *e)
 {
     struct h5_info k;
     if (!h5_has(f, "kspace")) return missing_kspace(f, e);
-    if (h5_has(f, "mask") || h5_has(f, "mask2d")) {
-        err_set(e, ERR_DATA, "%s: the scan is undersampled: it has a sampling mask", s->path);
-        return err_hint(e,
-                        "references need fully sampled scans; fastMRI's test and challenge files "
-                        "are not");
-    }
+    s->undersampled = h5_has(f, "mask") || h5_has(f, "mask2d");
     if (h5_describe(f, "kspace", &k, e)) return -1;
     if (k.rank != 3 && k.rank != 4) {
         err_set(e, ERR_DATA, "%s: dataset 'kspace' has %d dimensions, expected 4 or 3", s->path,

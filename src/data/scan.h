@@ -29,10 +29,11 @@ struct scan {
     int height, width;                 /* reference images */
     char acquisition[64];
     enum contrast contrast; /* CORPDFS_FBK: FS; CORPD_FBK: non-FS */
+    bool undersampled;      /* a sampling mask is there: no reference can be made */
     bool has_target;        /* a reconstruction dataset is there */
 };
 
-/* Opens, validates everything but the samples, closes. Refuses scans with a sampling mask. */
+/* Opens, validates everything but the samples, closes. */
 int scan_probe(struct scan *s, const char *path, struct err *e);
 /* (coil, readout, phase) of one slice. Refuses NaN and infinity, naming the place. */
 int scan_read_kspace(const struct scan *s, struct h5 *f, int slice, float complex *kspace,
