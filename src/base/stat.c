@@ -43,6 +43,6 @@ struct interval stat_mean_ci95(const double *x, int n)
     double mean = sum / n;
     for (int i = 0; i < n; i++)
         squares += (x[i] - mean) * (x[i] - mean);
-    double half = n > 1 ? stat_student_quantile(0.975, n - 1) * sqrt(squares / (n - 1) / n) : 0.0;
+    double half = n > 1 ? stat_student_quantile(0.975, n - 1) * sqrt(squares / (n - 1) / n) : NAN;
     return (struct interval){.mean = mean, .low = mean - half, .high = mean + half, .n = n};
 }

@@ -25,8 +25,9 @@ struct interval {
     double mean, low, high;
     int n;
 };
-/* Mean and 95 % confidence interval by Student's t over n values (n >= 1; for n = 1 low = high =
- * mean). NaN values are refused by assertion: the caller decides what a missing value means. */
+/* Mean and 95 % confidence interval by Student's t over n values (n >= 1; one value has no
+ * interval: low and high are NaN). NaN values are refused by assertion: the caller decides what a
+ * missing value means. */
 struct interval stat_mean_ci95(const double *x, int n);
 /* The t quantile used above: P(T <= t) = p for `df` degrees of freedom (df >= 1, 0 < p < 1). */
 double stat_student_quantile(double p, int df);
