@@ -75,10 +75,8 @@ static struct graph *fit_graph(const struct unet_conf *unet, struct err *e)
     return NULL;
 }
 
-int fit_check(const struct fit_conf *c, const struct unet_conf *unet, int height, int width,
-              struct err *e)
+int fit_check(const struct unet_conf *unet, int height, int width, struct err *e)
 {
-    (void)c;
     int m = unet_size_multiple(unet);
     if (height % m == 0 && width % m == 0) return 0;
     err_set(e, ERR_CONFIG,
@@ -163,7 +161,7 @@ static int step(struct trainer *t, struct err *e)
     size_t n = (size_t)t->conf->batch;
     memcpy(plan_input(t->plan, "input"), b->input, n * t->task->train.input_len * sizeof(float));
     memcpy(plan_input(t->plan, "target"), b->target, n * t->task->train.target_len * sizeof(float));
-    /* Dropout is keyed by the step and the image, so (step, image) never repeats in a training. */
+    /* Dropout is keyed by the step and the image. */
     plan_forward(t->plan, (struct step_key){t->seed, (uint32_t)t->at.step, b->index});
     clock_phase(t, FORWARD);
     double loss = plan_loss(t->plan);

@@ -21,8 +21,7 @@ extern const struct cfg_field fit_ssl_fields[], fit_recon_fields[];
 extern const char *const fit_may_change[]; /* keys that may differ when a run is resumed */
 
 /* Cross-field checks that need no data. */
-int fit_check(const struct fit_conf *c, const struct unet_conf *unet, int height, int width,
-              struct err *e);
+int fit_check(const struct unet_conf *unet, int height, int width, struct err *e);
 /* Trains until the end, the patience or a signal (ERR_STOPPED, state saved). Continues from last.h5
  * when the run is resumed: the result is the same, bit for bit, as without the interruption. */
 int fit(const struct task *t, const struct fit_conf *c, uint64_t seed, struct run *run,

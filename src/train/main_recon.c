@@ -29,7 +29,7 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
     if (c->network.in_channels != 2 || c->network.out_channels != 2)
         return err_set(e, ERR_CONFIG,
                        "reconstruction has two channels, real and imaginary, in and out");
-    return fit_check(&c->fit, &c->network, c->data.height, c->data.width, e);
+    return fit_check(&c->network, c->data.height, c->data.width, e);
 }
 
 static int explain(const void *conf, const struct cli *cli, struct err *e)

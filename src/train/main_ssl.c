@@ -31,7 +31,7 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
     struct patches *p = patches_new(&c->patches, c->data.height, c->data.width, e);
     if (!p) return -1;
     patches_free(p);
-    return fit_check(&c->fit, &c->network, c->data.height, c->data.width, e);
+    return fit_check(&c->network, c->data.height, c->data.width, e);
 }
 
 static int explain(const void *conf, const struct cli *cli, struct err *e)

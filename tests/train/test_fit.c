@@ -303,8 +303,8 @@ static void sizes_that_cannot_be_halved_are_refused(void **state)
     struct unet_conf unet = {
         .in_channels = 1, .out_channels = 1, .filters = 20, .levels = 5, .groups = 10};
     struct err e = {0};
-    assert_int_equal(fit_check(&(struct fit_conf){0}, &unet, 320, 160, &e), 0);
-    assert_int_equal(fit_check(&(struct fit_conf){0}, &unet, 230, 180, &e), -1);
+    assert_int_equal(fit_check(&unet, 320, 160, &e), 0);
+    assert_int_equal(fit_check(&unet, 230, 180, &e), -1);
     assert_int_equal(e.code, ERR_CONFIG);
     assert_non_null(strstr(e.hint, "240"));
     assert_non_null(strstr(e.hint, "192"));
