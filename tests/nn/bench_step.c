@@ -42,7 +42,10 @@ static int bench(const struct unet_conf *c, int size, int batch, int steps, bool
     if (!p) return fail(&e);
     params_init(p, 1);
     const double start = now();
-    struct plan *plan = plan_new(g, p, (struct plan_conf){batch, size, size, training, 0, 0}, &e);
+    struct plan *plan = plan_new(
+        g, p,
+        (struct plan_conf){.batch = batch, .height = size, .width = size, .training = training},
+        &e);
     if (!plan) return fail(&e);
     const double made = now();
     struct rng r = rng_make(1, RNG_TEST, 0, 0);
