@@ -30,7 +30,7 @@ static struct wino_conf conf_of(const struct conv_conf *c)
 static bool winograd_takes(const struct conv_conf *c, enum dn_isa isa)
 {
     const struct wino_conf w = conf_of(c);
-    return c->side == 3 && isa >= DN_ISA_AVX512 && wino_pays(&w);
+    return c->precision != NN_FP32_DIRECT && c->side == 3 && isa >= DN_ISA_AVX512 && wino_pays(&w);
 }
 
 static size_t lines(size_t bytes)
