@@ -583,7 +583,7 @@ static void test_sizes(void **state)
 /* Every convolution names its kernel, ours or one the library made for this processor. */
 static void check_kernels(const struct plan *plan)
 {
-    static const char *const known[] = {"own", "jit", "brg", "gemm"};
+    static const char *const known[] = {"own", "jit", "brg", "gemm", "x64"};
     enum { KNOWN = sizeof known / sizeof *known };
     int convolutions = 0;
     for (int i = 0; i < plan->nodes; i++) {
