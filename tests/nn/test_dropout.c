@@ -57,7 +57,7 @@ static void test_masks(void **state)
     (void)state;
     const uint32_t id[] = {7, 2, 9}, turned[] = {9, 7, 2};
     const struct step_key key = {.seed = 4, .epoch = 6, .sample = id};
-    struct twin t = twin_new(two, NULL, (struct shape){3, 31, 47, 2});
+    struct twin t = twin_new(two, NULL, (struct shape){3, 31, 47, 2}, NN_FP32_DIRECT);
     char *a[2], *b[2];
     size_t n;
     twin_fill(&t, 1);
@@ -101,7 +101,7 @@ static void check_rate(double rate, struct shape s)
                                        {NAIVE_DROPOUT, .slope = rate},
                                        {NAIVE_CONV, .filters = 3, .side = 3},
                                        {.kind = NAIVE_END}};
-    struct twin t = twin_new(steps, NULL, s);
+    struct twin t = twin_new(steps, NULL, s, NN_FP32_DIRECT);
     twin_fill(&t, 2);
     const struct twin_error e = twin_compare(&t, (struct step_key){.seed = 8});
     if (!(e.output <= 1e-5 && e.loss <= 1e-5 && e.grad <= 1e-5))
