@@ -3,6 +3,7 @@
  * they pay, by the library's direct ones everywhere else. */
 #include "nn/dn.h"
 #include "nn/op.h"
+#include "nn/relu.h"
 #include "nn/winograd.h"
 
 #include <assert.h>
@@ -16,6 +17,7 @@ struct conv_conf {
 struct conv_state { /* one of them */
     struct dn_conv *dn;
     struct wino *wino;
+    size_t masked; /* bytes of dy behind a ReLU, first in the scratch of backward */
 };
 
 int nn_conv(struct graph *g, int x, const char *name, int filters, int side, bool bias)
@@ -83,7 +85,13 @@ static int conv_plan(struct node *n, struct err *e)
                                    .out = n->y[0].c,
                                    .backward = n->backward,
                                    .backward_data = n->wants_dx[0]};
-    return c->side == 3 && wino_pays(&conf) ? plan_winograd(n, conf, e) : plan_direct(n, e);
+    if (c->side == 3 && wino_pays(&conf) ? plan_winograd(n, conf, e) : plan_direct(n, e)) return -1;
+    if (n->slope == 1.0f) return 0;
+    struct conv_state *s = n->state;
+    n->flags |= OP_KEEPS_Y;
+    s->masked = (shape_len(n->y[0]) * sizeof(float) + 63) / 64 * 64;
+    n->need.backward += s->masked;
+    return 0;
 }
 
 static void conv_pack(const struct node *n, const struct io *io)
@@ -102,17 +110,23 @@ static void conv_forward(const struct node *n, const struct io *io)
         wino_forward(s->wino, io->x[0], io->packed, io->w[1], io->y[0], io->scratch_forward);
     else
         dn_conv_forward(s->dn, io->x[0], io->packed, io->w[1], io->y[0], io->scratch_forward);
+    relu_apply(n->slope, shape_len(n->y[0]), io->y[0], io->y[0]);
 }
 
 static void conv_backward(const struct node *n, const struct io *io)
 {
     const struct conv_state *s = n->state;
+    const float *dy = io->dy[0];
+    float *masked = io->scratch_backward;
+    void *scratch = (unsigned char *)io->scratch_backward + s->masked;
+    if (n->slope != 1.0f) {
+        relu_gradient(n->slope, shape_len(n->y[0]), io->y[0], dy, masked);
+        dy = masked;
+    }
     if (s->wino)
-        wino_backward(s->wino, io->x[0], io->dy[0], io->packed, io->dx[0], io->dw[0], io->dw[1],
-                      io->scratch_backward);
+        wino_backward(s->wino, io->x[0], dy, io->packed, io->dx[0], io->dw[0], io->dw[1], scratch);
     else
-        dn_conv_backward(s->dn, io->x[0], io->dy[0], io->packed, io->dx[0], io->dw[0], io->dw[1],
-                         io->scratch_backward);
+        dn_conv_backward(s->dn, io->x[0], dy, io->packed, io->dx[0], io->dw[0], io->dw[1], scratch);
 }
 
 static void conv_release(struct node *n)
@@ -133,7 +147,7 @@ static void conv_kernel(const struct node *n, char *text, size_t size)
 
 const struct op op_conv = {.name = "conv",
                            .nout = 1,
-                           .flags = OP_KEEPS_X,
+                           .flags = OP_KEEPS_X | OP_ACTIVATES,
                            .state = sizeof(struct conv_state),
                            .plan = conv_plan,
                            .pack = conv_pack,

@@ -4,6 +4,7 @@
  * faster than the library's deconvolution. */
 #include "nn/dn.h"
 #include "nn/op.h"
+#include "nn/relu.h"
 
 #include <math.h>
 #include <string.h>
@@ -76,6 +77,7 @@ static int deconv_plan(struct node *n, struct err *e)
     n->need.packed = s->bias + s->weights + dn_conv_packed_bytes(s->dn);
     n->need.forward = s->wide + dn_conv_scratch_forward(s->dn);
     n->need.backward = s->wide + s->bias + s->weights + dn_conv_scratch_backward(s->dn);
+    if (n->slope != 1.0f) n->flags |= OP_KEEPS_Y;
     return 0;
 }
 
@@ -118,15 +120,23 @@ static void depth_to_space(const struct node *n, const float *wide, float *y)
                    run * sizeof(float));
 }
 
-static void space_to_depth(const struct node *n, const float *y, float *wide)
+/* Of dy, having passed the ReLU back. */
+static void space_to_depth(const struct node *n, const float *y, const float *dy, float *wide)
 {
     const int rows = n->y[0].n * n->y[0].h, width = n->x[0].w;
     const size_t run = 2 * (size_t)n->y[0].c;
+    const float slope = n->slope;
 #pragma omp parallel for
     for (int r = 0; r < rows; r++)
-        for (int j = 0; j < width; j++)
-            memcpy(wide + half_at(n, r, j) * run, y + ((size_t)r * (size_t)width + (size_t)j) * run,
-                   run * sizeof(float));
+        for (int j = 0; j < width; j++) {
+            const size_t from = ((size_t)r * (size_t)width + (size_t)j) * run;
+            float *to = wide + half_at(n, r, j) * run;
+            if (slope == 1.0f)
+                memcpy(to, dy + from, run * sizeof *to);
+            else
+                for (size_t k = 0; k < run; k++)
+                    to[k] = y[from + k] > 0.0f ? dy[from + k] : slope * dy[from + k];
+        }
 }
 
 static void deconv_forward(const struct node *n, const struct io *io)
@@ -137,6 +147,7 @@ static void deconv_forward(const struct node *n, const struct io *io)
     dn_conv_forward(s->dn, io->x[0], packed + s->bias + s->weights, io->packed, wide,
                     scratch + s->wide);
     depth_to_space(n, wide, io->y[0]);
+    relu_apply(n->slope, shape_len(n->y[0]), io->y[0], io->y[0]);
 }
 
 static void deconv_backward(const struct node *n, const struct io *io)
@@ -147,7 +158,7 @@ static void deconv_backward(const struct node *n, const struct io *io)
     unsigned char *scratch = io->scratch_backward;
     float *wide = (float *)scratch, *db = (float *)(scratch + s->wide);
     float *dm = (float *)(scratch + s->wide + s->bias);
-    space_to_depth(n, io->dy[0], wide);
+    space_to_depth(n, io->y[0], io->dy[0], wide);
     dn_conv_backward(s->dn, io->x[0], wide, packed + s->bias + s->weights, io->dx[0], dm, db,
                      scratch + s->wide + s->bias + s->weights);
 #pragma omp parallel for
@@ -172,7 +183,7 @@ static void deconv_kernel(const struct node *n, char *text, size_t size)
 
 const struct op op_deconv = {.name = "deconv",
                              .nout = 1,
-                             .flags = OP_KEEPS_X,
+                             .flags = OP_KEEPS_X | OP_ACTIVATES,
                              .state = sizeof(struct deconv_state),
                              .infer = deconv_infer,
                              .plan = deconv_plan,

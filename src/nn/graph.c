@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "nn/graph_rep.h"
+#include "nn/relu.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -112,7 +113,8 @@ int graph_add(struct graph *g, const struct node_spec *s)
     if (check_spec(g, s)) return -1;
     struct gnode *n = push_node(g);
     if (!n) return graph_fail(g, "out of memory");
-    *n = (struct gnode){.op = s->op, .nin = s->nin, .nout = s->op->nout, .nparams = s->nparams};
+    *n = (struct gnode){
+        .op = s->op, .nin = s->nin, .nout = s->op->nout, .nparams = s->nparams, .slope = 1.0f};
     memcpy(n->in, s->in, sizeof n->in);
     memcpy(n->param, s->param, sizeof n->param);
     if (s->conf_size) memcpy(n->conf, s->conf, s->conf_size);
@@ -181,6 +183,43 @@ static int cut_dead(struct graph *g, bool *live)
     return kept;
 }
 
+static int count_readers(const struct graph *g, int nodes, int v)
+{
+    int n = 0;
+    for (int i = 0; i < nodes; i++)
+        for (int k = 0; k < g->node[i].nin; k++)
+            n += g->node[i].in[k] == v;
+    return n;
+}
+
+/* Lets a convolution or norm apply the ReLU that alone reads its result: one pass over memory less,
+ * there and back. The value in between is cut. */
+static void fold_relus(struct graph *g)
+{
+    for (int i = 0; i < g->nodes; i++) {
+        struct gnode *n = &g->node[i];
+        if (n->op != &op_relu) continue;
+        struct value *x = &g->value[n->in[0]];
+        struct gnode *w = &g->node[x->node];
+        if (!(w->op->flags & OP_ACTIVATES) || w->slope != 1.0f || x->output ||
+            count_readers(g, g->nodes, n->in[0]) > 1)
+            continue;
+        w->slope = relu_slope(n->conf);
+        w->out[0] = n->out[0];
+        g->value[n->out[0]].node = x->node;
+        x->node = -1;
+        *n = (struct gnode){.op = NULL};
+    }
+    int kept = 0;
+    for (int i = 0; i < g->nodes; i++) {
+        if (!g->node[i].op) continue;
+        for (int k = 0; k < g->node[i].nout; k++)
+            g->value[g->node[i].out[k]].node = kept;
+        g->node[kept++] = g->node[i];
+    }
+    g->nodes = kept;
+}
+
 /* Replaces the `nth` reading of value v by w. */
 static void rewire(struct graph *g, int nodes, int v, int nth, int w)
 {
@@ -192,21 +231,12 @@ static void rewire(struct graph *g, int nodes, int v, int nth, int w)
             }
 }
 
-static int count_readers(const struct graph *g, int nodes, int v)
-{
-    int n = 0;
-    for (int i = 0; i < nodes; i++)
-        for (int k = 0; k < g->node[i].nin; k++)
-            n += g->node[i].in[k] == v;
-    return n;
-}
-
 /* Adds a fork of v at the end of the list; both its outputs are new. Returns the first, or -1. */
 static int add_fork(struct graph *g, int v)
 {
     struct gnode *n = push_node(g);
     if (!n) return -1;
-    *n = (struct gnode){.op = &op_fork, .nin = 1, .nout = 2, .in = {v}};
+    *n = (struct gnode){.op = &op_fork, .nin = 1, .nout = 2, .in = {v}, .slope = 1.0f};
     const int channels = g->value[v].channels, halvings = g->value[v].halvings;
     for (int k = 0; k < 2; k++)
         if ((n->out[k] = push_value(g, g->nodes - 1, channels, halvings)) < 0) return -1;
@@ -273,6 +303,7 @@ int graph_seal(struct graph *g, struct err *e)
     if (!live) return -1;
     g->nodes = cut_dead(g, live);
     mem_free(live);
+    fold_relus(g);
     if (insert_forks(g)) return err_set(e, ERR_FAILED, "out of memory");
     if (sort_nodes(g, e)) return -1;
     g->sealed = true;

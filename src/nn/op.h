@@ -27,6 +27,7 @@ enum op_flag {
     OP_ALIAS = 8,   /* every y is x[0]: forward is not called */
     OP_INPUT = 16,  /* y[0] is filled by the user */
     OP_LOSS = 32,   /* y[0] is a scalar to differentiate; dy[0] is 1 */
+    OP_ACTIVATES = 64, /* can end in a ReLU: sealing folds one that follows into `slope` */
 };
 
 struct param_spec { /* a parameter of a node: "PREFIX.weight" */
@@ -65,6 +66,7 @@ struct node { /* of a plan */
     int nin, nout, nparams;
     struct shape x[OP_IN], y[OP_OUT];
     unsigned flags; /* those of op; `plan` may change them */
+    float slope;    /* of the ReLU that y[0] has passed (relu.h); 1: none */
     bool training;  /* dropout is active, `keep` survives until backward */
     bool wants_dx[OP_IN];
     bool backward;     /* this node takes part in the backward pass */

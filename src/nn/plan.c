@@ -82,6 +82,7 @@ static int infer_node(struct plan *p, int i, struct err *e)
                        .nout = g->nout,
                        .nparams = g->nparams,
                        .flags = g->op->flags,
+                       .slope = g->slope,
                        .training = p->conf.training,
                        .dn = p->dn};
     for (int k = 0; k < n->nin; k++)

@@ -16,11 +16,16 @@
 
 struct plan;
 
+/* Of the products in convolutions. Sums, activations, weights, gradients and normalisation are
+ * float32 in either case. */
+enum nn_precision { NN_FP32, NN_BF16 };
+
 struct plan_conf {
     int batch, height, width; /* of the input */
     bool training;            /* keeps what backward needs; dropout is active */
     bool poison;   /* fills memory with NaN as soon as it is dead; debug builds always do */
     bool unshared; /* gives every tensor memory of its own: a test's reference */
+    enum nn_precision precision;
 };
 
 /* Names the randomness of one step: element i of the batch is sample[i], whatever its place. */

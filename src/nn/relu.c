@@ -1,5 +1,7 @@
 /* y = x where x > 0, slope x elsewhere; slope 0 is ReLU. The sign of y is that of x (slope >= 0),
  * so backward needs y alone and both passes work in place. */
+#include "nn/relu.h"
+
 #include "nn/op.h"
 
 struct relu_conf {
@@ -24,13 +26,14 @@ int nn_relu(struct graph *g, int x)
     return nn_leaky_relu(g, x, 0.0f);
 }
 
-static void relu_forward(const struct node *n, const struct io *io)
+float relu_slope(const void *conf)
 {
-    const struct relu_conf *c = n->conf;
-    const size_t len = shape_len(n->y[0]);
-    const float *x = io->x[0];
-    float *y = io->y[0];
-    const float slope = c->slope;
+    return ((const struct relu_conf *)conf)->slope;
+}
+
+void relu_apply(float slope, size_t len, const float *x, float *y)
+{
+    if (slope == 1.0f && x == y) return;
     if (slope == 0.0f) {
 #pragma omp parallel for simd schedule(static)
         for (size_t i = 0; i < len; i++)
@@ -42,16 +45,21 @@ static void relu_forward(const struct node *n, const struct io *io)
     }
 }
 
-static void relu_backward(const struct node *n, const struct io *io)
+void relu_gradient(float slope, size_t len, const float *y, const float *dy, float *dx)
 {
-    const struct relu_conf *c = n->conf;
-    const size_t len = shape_len(n->y[0]);
-    const float *y = io->y[0], *dy = io->dy[0];
-    float *dx = io->dx[0];
-    const float slope = c->slope;
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < len; i++)
         dx[i] = y[i] > 0.0f ? dy[i] : slope * dy[i];
+}
+
+static void relu_forward(const struct node *n, const struct io *io)
+{
+    relu_apply(relu_slope(n->conf), shape_len(n->y[0]), io->x[0], io->y[0]);
+}
+
+static void relu_backward(const struct node *n, const struct io *io)
+{
+    relu_gradient(relu_slope(n->conf), shape_len(n->y[0]), io->y[0], io->dy[0], io->dx[0]);
 }
 
 const struct op op_relu = {.name = "relu",

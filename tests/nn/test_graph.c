@@ -48,7 +48,7 @@ static void test_dead_nodes_are_cut(void **state)
     graph_input(g, "unused", 1);
     graph_output(g, tap);
     assert_int_equal(graph_seal(g, NULL), 0);
-    assert_int_equal(g->nodes, 3);
+    assert_int_equal(g->nodes, 2); /* the ReLU is folded into the convolution */
     check_order(g);
     struct params *p = params_new(g, NULL);
     assert_int_equal(p->n, 2);
@@ -146,6 +146,32 @@ static int long_name(struct graph *g, int x)
     return graph_name(g, x, "%s", "a name that is far too long to be the name of a value");
 }
 
+/* A ReLU moves into the convolution it alone reads, once, and only where nobody sees what it reads.
+ */
+static void test_folding(void **state)
+{
+    (void)state;
+    enum { ALONE, TWICE, SEEN, SHARED, NO_WRITER, KINDS };
+    static const int nodes[KINDS] = {2, 3, 3, 5, 3};
+    static const float slopes[KINDS] = {0.2f, 0.2f, 1.0f, 1.0f, 1.0f};
+    for (int k = 0; k < KINDS; k++) {
+        struct graph *g = graph_new();
+        const int x = graph_input(g, "input", 2);
+        const int c = k == NO_WRITER ? nn_maxpool(g, x) : nn_conv(g, x, "a", 4, 3, true);
+        int y = nn_leaky_relu(g, c, 0.2f);
+        if (k == TWICE) y = nn_leaky_relu(g, y, 0.5f);
+        if (k == SEEN) graph_output(g, graph_name(g, c, "linear"));
+        if (k == SHARED) y = nn_concat(g, c, y);
+        graph_output(g, graph_name(g, y, "y"));
+        assert_int_equal(graph_seal(g, NULL), 0);
+        assert_int_equal(g->nodes, nodes[k]);
+        assert_true(g->node[1].slope == slopes[k]);
+        assert_int_equal(graph_find(g, "y"), y);
+        check_order(g);
+        graph_free(g);
+    }
+}
+
 static void test_mistakes(void **state)
 {
     (void)state;
@@ -213,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_forks),
         cmocka_unit_test(test_one_node_reading_a_value_twice),
         cmocka_unit_test(test_reader_that_is_cut_makes_no_fork),
+        cmocka_unit_test(test_folding),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_no_output),
         cmocka_unit_test(test_growing),
