@@ -3,12 +3,16 @@
 
 usage: bench_nn_torch.py THREADS       (needs torch and numpy), then commands on stdin; every answer is one line
 
-    plan train|infer ssl|recon PRECISION BATCH SIZE [dropout=P] [layout=contiguous|channels_last]
-                              PRECISION fp32, fp64, or bf16 (autocast); infer is the encoder to conv 9
+    plan train|infer ssl|recon PRECISION BATCH SIZE [dropout=P] [keep=1] [layout=contiguous|channels_last]
+                              [instance=instance|group]
+                              PRECISION fp32, fp64, or bf16 (autocast); infer is the encoder to conv 9.
+                              Where only the batch is new, weights and Adam go on as they are
     run STEPS                 -> seconds of each training step (forward, backward, Adam) or inference
-    load FILE                 parameters, input, target by name (weights_file.py)
+    load FILE                 parameters, input, target by name (weights_file.py); Adam starts anew
     grads FILE                one forward and backward pass -> loss; writes output and all gradients
     losses STEPS              -> the loss before each of so many Adam steps
+    decisions FILE            what ReLUs and max-poolings saw in the last pass (with keep=1)
+    follow FILE               in the next pass, ReLUs and max-poolings decide as that file says
     rss                       -> resident bytes of this process now and at its peak
     info                      -> version
 """
@@ -28,16 +32,28 @@ TAP = "block5_relu1"
 
 
 class Side:
-    def plan(self, task, net, precision, batch, size, dropout=0, layout="contiguous"):
-        self.training, self.layout, self.dtype = task == "train", LAYOUT[layout], DTYPE[precision]
-        self.autocast = precision == "bf16"
+    planned = None
+
+    def plan(self, task, net, precision, batch, size, **options):
+        if self.planned != (task, net, precision, options):
+            self.planned = task, net, precision, options
+            self.make_network(**options)
         shape = (int(batch), DEFAULTS[net]["channels"], int(size), int(size))
-        self.net = UNet(**DEFAULTS[net], dropout=float(dropout), dtype=self.dtype, layout=self.layout)
         self.x, self.target = (torch.randn(shape, dtype=self.dtype).contiguous(memory_format=self.layout) for _ in "xt")
         with torch.no_grad():  # parameters come into being
-            self.net(self.x[:1, :, :16, :16]) if self.training else self.net.encode(self.x[:1, :, :16, :16], TAP)
-        self.adam = torch.optim.Adam(self.net.params.values(), lr=1e-3, fused=True)
+            self.net(self.x[:1, :, :32, :32]) if self.training else self.net.encode(self.x[:1, :, :32, :32], TAP)
+        self.adam = self.adam or self.new_adam()
         return f"parameters={sum(p.numel() for p in self.net.params.values())}"
+
+    def make_network(self, dropout=0, keep=0, layout="contiguous", instance="instance"):
+        task, net, precision, _ = self.planned
+        self.training, self.layout, self.dtype = task == "train", LAYOUT[layout], DTYPE[precision]
+        self.autocast, self.keep, self.adam = precision == "bf16", bool(int(keep)), None
+        self.net = UNet(**DEFAULTS[net], dropout=float(dropout), dtype=self.dtype, layout=self.layout,
+                        instance=instance)
+
+    def new_adam(self):
+        return torch.optim.Adam(self.net.params.values(), lr=1e-3, fused=True)
 
     def run(self, steps):
         spent = []
@@ -59,10 +75,12 @@ class Side:
 
     def passes(self):
         self.adam.zero_grad()
+        self.net.seen = [] if self.keep else None
         with self.mixed():
             output = self.net(self.x)
             loss = F.mse_loss(output, self.target)
         loss.backward()
+        self.net.follow = None
         return output, loss
 
     def step(self):
@@ -71,6 +89,7 @@ class Side:
         return loss
 
     def load(self, path):
+        self.adam = self.new_adam()
         with torch.no_grad():
             for name, x in weights_file.read(path).items():
                 if name in ("input", "target"):
@@ -88,6 +107,12 @@ class Side:
 
     def losses(self, steps):
         return " ".join(f"{self.step():.17g}" for _ in range(int(steps)))
+
+    def decisions(self, path):
+        weights_file.write(path, {str(i): nhwc(x).float().numpy() for i, x in enumerate(self.net.seen)})
+
+    def follow(self, path):
+        self.net.follow = [torch.from_numpy(x) for x in weights_file.read(path).values()]
 
     def rss(self):
         with open("/proc/self/status", encoding="ascii") as f:

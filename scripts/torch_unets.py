@@ -55,18 +55,27 @@ def initial(name, shape):
     return torch.tensor(u.astype(np.float32))
 
 
+def quarters(x):
+    """(N,C,H,W) to (N,C,H/2,W/2,4): what a pooling chooses from."""
+    n, c, h, w = x.shape
+    return x.reshape(n, c, h // 2, 2, w // 2, 2).transpose(3, 4).reshape(n, c, h // 2, w // 2, 4)
+
+
 class UNet:
     """`flops` counts those of direct convolutions, as a training step needs them: forward, gradient
     of the weights, and gradient of the input where that depends on a parameter; `flops_forward` the
     first alone."""
 
     def __init__(self, block, channels, filters, levels, groups, dropout=0.0, fill=initial,
-                 dtype=torch.float64, layout=torch.contiguous_format):
+                 dtype=torch.float64, layout=torch.contiguous_format, instance="instance"):
         self.block, self.channels, self.filters = block, channels, filters
         self.levels, self.groups, self.dropout = levels, groups, dropout
         self.fill, self.dtype, self.layout = fill, dtype, layout
+        self.instance = instance  # "group": PyTorch's other kernel for the same, a group a channel
         self.params, self.taps = {}, {}
         self.keep_taps = self.watch_kinks = False
+        self.seen = None  # or a list: gets the results of ReLUs and the inputs of max-poolings
+        self.follow = None  # or what another side saw, each (N,H,W,C) flat: ReLUs and max-poolings decide as it did
         self.kink = float("inf")  # distance of any ReLU's input from 0, if watched
         self.flops = self.flops_forward = 0
 
@@ -86,10 +95,19 @@ class UNet:
         self.count(x, x.numel() * filters * side * side)
         return F.conv2d(x, w, b, padding=side // 2)
 
+    def followed(self, x):
+        n, c, h, w = x.shape
+        return self.follow.pop(0).reshape(n, h, w, c).permute(0, 3, 1, 2).contiguous()
+
     def relu(self, x, slope, tap=None):
         if self.watch_kinks:
             self.kink = min(self.kink, x.detach().abs().min().item())
-        x = F.leaky_relu(x, slope) if slope else F.relu(x)
+        if self.follow is not None:
+            x = torch.where(self.followed(x) > 0, x, slope * x)
+        else:
+            x = F.leaky_relu(x, slope) if slope else F.relu(x)
+        if self.seen is not None:
+            self.seen.append(x.detach())
         if tap and self.keep_taps:
             self.taps[tap] = x
         return x
@@ -97,6 +115,9 @@ class UNet:
     def group_norm(self, x, name):
         w, b = (self.param(f"{name}.{k}", x.shape[1]) for k in ("weight", "bias"))
         return F.group_norm(x, self.groups, w, b)
+
+    def instance_norm(self, x):
+        return F.group_norm(x, x.shape[1]) if self.instance == "group" else F.instance_norm(x)
 
     def dropped(self, x):
         return F.dropout(x, self.dropout) if self.dropout and torch.is_grad_enabled() else x
@@ -106,7 +127,9 @@ class UNet:
         context = self.block == "context"
         for r in (1, 2):
             x = self.conv(x, f"{name}.conv{r}", filters, 3, context)
-            x = self.relu(x, 0, f"{name}_relu{r}") if context else self.relu(F.instance_norm(x), 0.2, f"{name}_relu{r}")
+            if not context:
+                x = self.instance_norm(x)
+            x = self.relu(x, 0 if context else 0.2, f"{name}_relu{r}")
             if stop == r:
                 return x
             if not context:
@@ -121,12 +144,19 @@ class UNet:
         x = F.conv_transpose2d(x, w, b, stride=2)
         if context:
             return self.group_norm(self.relu(x, 0), f"{name}.deconv_norm")
-        return self.relu(F.instance_norm(x), 0.2)
+        return self.relu(self.instance_norm(x), 0.2)
 
     def down(self, x, level):
         if level == 1:
             return x
-        return F.max_pool2d(x, 2) if self.block == "context" else F.avg_pool2d(x, 2)
+        if self.block != "context":
+            return F.avg_pool2d(x, 2)
+        if self.seen is not None:
+            self.seen.append(x.detach())
+        if self.follow is None:
+            return F.max_pool2d(x, 2)
+        winner = quarters(self.followed(x)).argmax(-1, keepdim=True)
+        return quarters(x).gather(-1, winner).squeeze(-1)
 
     def __call__(self, x):
         skips = []

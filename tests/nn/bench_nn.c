@@ -11,12 +11,13 @@
  * `explain`). scripts/bench-nn and scripts/compare-nn are its users, scripts/bench_nn_torch.py the
  * same for PyTorch.
  *
- *   plan train|infer ssl|recon PRECISION BATCH SIZE [dropout=P] [filters=N]
+ *   plan train|infer ssl|recon PRECISION BATCH SIZE [dropout=P] [filters=N] [keep=1]
  *                         makes the network and a plan; infer is the encoder to conv 9 only
  *   run STEPS             -> seconds of each training step or inference
  *   load FILE             parameters, input and target by name (scripts/weights_file.py)
  *   grads FILE            forward and backward -> loss; writes the output and every gradient
  *   losses STEPS          -> the loss before each of so many Adam steps
+ *   decisions FILE        what ReLUs gave and max-poolings read in the last pass (with keep=1)
  *   fma SECONDS           -> GFLOP/s of fused multiply-adds on all threads
  *   rss                   -> resident bytes of this process now and at its peak
  *   explain               -> the table of plan_explain
@@ -29,6 +30,7 @@
 #include "fma.h"
 #include "nn/adam.h"
 #include "nn/dn.h"
+#include "nn/graph_rep.h"
 #include "nn/plan.h"
 #include "nn/unet.h"
 
@@ -36,7 +38,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { WORDS = 12 };
+enum { WORDS = 12, DECISIONS = 64 };
 
 static const struct unet_conf nets[] = {{1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1},
                                         {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0}};
@@ -45,7 +47,7 @@ static const struct adam_conf adam = {1e-3, 0.9, 0.999, 1e-8};
 struct job {
     struct unet_conf net;
     struct plan_conf conf;
-    bool bf16;
+    bool keep; /* decisions readable */
 };
 struct bench {
     struct job job;
@@ -54,14 +56,8 @@ struct bench {
     struct plan *plan;
     uint64_t steps; /* of Adam */
     double plan_seconds;
+    int decisions, decision[DECISIONS]; /* values of the graph */
 };
-
-/* False: this build has no such precision. */
-static bool set_precision(struct plan_conf *c, bool bf16)
-{
-    (void)c;
-    return !bf16;
-}
 
 /* With one thread, processor time: it hardly feels what else the machine does. */
 static double now(void)
@@ -90,6 +86,21 @@ static void fill(struct bench *b, const char *name, int channels)
         x[i] = (float)rng_normal(&r);
 }
 
+/* Makes the values by which ReLUs and max-poolings decide readable, before sealing. Memory differs
+ * then, arithmetic does not. */
+static void keep_decisions(struct bench *b)
+{
+    struct graph *g = b->graph;
+    for (int i = 0; i < g->nodes && b->decisions < DECISIONS; i++) {
+        const struct gnode *n = &g->node[i];
+        const int v = n->op == &op_relu ? n->out[0] : n->op == &op_maxpool ? n->in[0] : -1;
+        if (v < 0) continue;
+        if (!g->value[v].name[0]) graph_name(g, v, "decision%d", b->decisions);
+        graph_output(g, v);
+        b->decision[b->decisions++] = v;
+    }
+}
+
 /* `tap`: the output instead of that of the network, or NULL. */
 static int bench_init(struct bench *b, struct job job, const char *tap, struct err *e)
 {
@@ -99,8 +110,7 @@ static int bench_init(struct bench *b, struct job job, const char *tap, struct e
     graph_output(g, tap ? graph_find(g, tap) : y);
     if (job.conf.training)
         graph_output(g, nn_l2(g, y, graph_input(g, "target", job.net.out_channels)));
-    if (!set_precision(&b->job.conf, job.bf16))
-        return err_set(e, ERR_CONFIG, "there is no precision bf16");
+    if (job.keep) keep_decisions(b);
     if (graph_seal(g, e) || !(b->params = params_new(g, e))) return -1;
     params_init(b->params, 1);
     const double start = now();
@@ -136,14 +146,15 @@ static int cmd_plan(struct bench *b, char **word, struct err *e)
         return err_set(e, ERR_USAGE, "plan train|infer ssl|recon PRECISION BATCH SIZE");
     const bool training = !strcmp(word[0], "train");
     struct job job = {.net = nets[!strcmp(word[1], "recon")],
-                      .bf16 = !strcmp(word[2], "bf16"),
-                      .conf = {.batch = atoi(word[3]),
+                      .conf = {.precision = strcmp(word[2], "bf16") ? NN_FP32 : NN_BF16,
+                               .batch = atoi(word[3]),
                                .height = atoi(word[4]),
                                .width = atoi(word[4]),
                                .training = training}};
     for (word += 5; *word; word++) {
         if (!strncmp(*word, "dropout=", 8)) job.net.dropout = atof(*word + 8);
         if (!strncmp(*word, "filters=", 8)) job.net.filters = atoi(*word + 8);
+        if (!strcmp(*word, "keep=1")) job.keep = true;
     }
     bench_release(b);
     if (bench_init(b, job, training ? NULL : "block5_relu1", e)) return -1;
@@ -224,6 +235,21 @@ static int cmd_grads(struct bench *b, char **word, struct err *e)
     return 0;
 }
 
+static int cmd_decisions(struct bench *b, char **word, struct err *e)
+{
+    FILE *f = b->decisions && word[0] ? fopen(word[0], "wb") : NULL;
+    if (!f) return err_set(e, ERR_IO, "no decisions are kept, or the file cannot be written");
+    for (int i = 0; i < b->decisions; i++) {
+        const char *name = b->graph->value[b->decision[i]].name;
+        struct shape s = {0};
+        const float *x = plan_output(b->plan, name, &s);
+        save(f, name, x, shape_len(s));
+    }
+    if (fclose(f)) return err_set(e, ERR_IO, "could not write %s", word[0]);
+    puts("ok");
+    return 0;
+}
+
 static int cmd_losses(struct bench *b, char **word, struct err *e)
 {
     if (!b->job.conf.training) return err_set(e, ERR_USAGE, "there is no training");
@@ -269,9 +295,16 @@ static int cmd_info(struct bench *b, char **word, struct err *e)
 static const struct command {
     const char *name;
     int (*run)(struct bench *b, char **word, struct err *e);
-} commands[] = {{"plan", cmd_plan},   {"run", cmd_run},         {"load", cmd_load},
-                {"grads", cmd_grads}, {"losses", cmd_losses},   {"fma", cmd_fma},
-                {"rss", cmd_rss},     {"explain", cmd_explain}, {"info", cmd_info},
+} commands[] = {{"plan", cmd_plan},
+                {"run", cmd_run},
+                {"load", cmd_load},
+                {"grads", cmd_grads},
+                {"losses", cmd_losses},
+                {"decisions", cmd_decisions},
+                {"fma", cmd_fma},
+                {"rss", cmd_rss},
+                {"explain", cmd_explain},
+                {"info", cmd_info},
                 {NULL, NULL}};
 
 static int obey(struct bench *b, char *line, struct err *e)
@@ -344,7 +377,7 @@ int main(int argc, char **argv)
     bool explain = false;
     for (int i = 6; i < argc; i++) {
         explain |= !strcmp(argv[i], "explain");
-        job.bf16 |= !strcmp(argv[i], "bf16");
+        if (!strcmp(argv[i], "bf16")) job.conf.precision = NN_BF16;
     }
     const int status = once(job, steps, explain);
     job.conf.training = false;
