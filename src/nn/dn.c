@@ -59,6 +59,27 @@ const char *dn_version(void)
     return text;
 }
 
+enum dn_isa dn_isa(void)
+{
+    static const struct {
+        dnnl_cpu_isa_t bits;
+        enum dn_isa isa;
+    } known[] = {{dnnl_cpu_isa_avx512_core_amx, DN_ISA_AMX},
+                 {dnnl_cpu_isa_avx512_core_bf16, DN_ISA_AVX512_BF16},
+                 {dnnl_cpu_isa_avx512_core, DN_ISA_AVX512},
+                 {dnnl_cpu_isa_avx2, DN_ISA_AVX2}};
+    const unsigned now = (unsigned)dnnl_get_effective_cpu_isa();
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if ((now & (unsigned)known[i].bits) == (unsigned)known[i].bits) return known[i].isa;
+    return DN_ISA_ANY;
+}
+
+const char *dn_isa_name(enum dn_isa isa)
+{
+    static const char *const names[] = {"baseline", "avx2", "avx512", "avx512_bf16", "amx"};
+    return names[isa];
+}
+
 struct dn *dn_new(struct err *e)
 {
     struct dn *d = mem_new(1, sizeof *d, e);

@@ -15,6 +15,12 @@ struct dn *dn_new(struct err *e);
 void dn_free(struct dn *d);
 const char *dn_version(void); /* "2.6.3" */
 
+/* What the processor can do, each more than the one before, as far as the library may use it (the
+ * environment variable ONEDNN_MAX_CPU_ISA limits it). Our own kernels keep to it too. */
+enum dn_isa { DN_ISA_ANY, DN_ISA_AVX2, DN_ISA_AVX512, DN_ISA_AVX512_BF16, DN_ISA_AMX };
+enum dn_isa dn_isa(void);
+const char *dn_isa_name(enum dn_isa isa);
+
 struct dn_conv_conf {
     int n, h, w, in, out, side; /* side 1 or 3 */
     bool bias;

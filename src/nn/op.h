@@ -68,6 +68,7 @@ struct node { /* of a plan */
     unsigned flags; /* those of op; `plan` may change them */
     float slope;    /* of the ReLU that y[0] has passed (relu.h); 1: none */
     bool training;  /* dropout is active, `keep` survives until backward */
+    enum nn_precision precision;
     bool wants_dx[OP_IN];
     bool backward;     /* this node takes part in the backward pass */
     void *state;       /* op->state bytes, zeroed by the plan, freed by it after release */
@@ -107,6 +108,8 @@ struct op {
     /* Names the kernels, for people and for the test that refuses reference kernels. NULL: "own".
      */
     void (*kernel)(const struct node *n, char *text, size_t size);
+    /* Multiplications and additions of a forward pass by the defining sum. NULL: not counted. */
+    double (*flops)(const struct node *n);
     /* Of a loss: its value in double precision. */
     double (*loss)(const struct node *n);
 };

@@ -84,6 +84,7 @@ static int infer_node(struct plan *p, int i, struct err *e)
                        .flags = g->op->flags,
                        .slope = g->slope,
                        .training = p->conf.training,
+                       .precision = p->conf.precision,
                        .dn = p->dn};
     for (int k = 0; k < n->nin; k++)
         n->x[k] = p->shape[g->in[k]];

@@ -16,9 +16,13 @@
 
 struct plan;
 
-/* Of the products in convolutions. Sums, activations, weights, gradients and normalisation are
- * float32 in either case. */
-enum nn_precision { NN_FP32, NN_BF16 };
+/* Of convolutions; everything else, and all that is stored, is float32 in any case.
+ *   fp32         the fastest kernels whose results are float32's up to a few of its last bits:
+ *                relative errors of about 4e-6 a convolution (conv_kernel.h)
+ *   fp32-direct  sums of float32 products in the plainest order, by the library
+ *   bf16         factors rounded to 8 bits, sums in float32; where the processor has no such
+ *                products it is fp32: see plan_precision */
+enum nn_precision { NN_FP32, NN_FP32_DIRECT, NN_BF16 };
 
 struct plan_conf {
     int batch, height, width; /* of the input */

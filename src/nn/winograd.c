@@ -167,7 +167,7 @@ void wino_pack(const struct wino *w, const float *weights, void *packed)
 }
 
 static void pass_block(const struct pass *p, int from, int count, const float *x, const float *u,
-                       const float *bias, float *y, float *v)
+                       const float *bias, float slope, float *y, float *v)
 {
     float *m = v + wino_layout_len(p->lx);
     const size_t point = weights_point(p->x.c, p->y.c);
@@ -175,12 +175,12 @@ static void pass_block(const struct pass *p, int from, int count, const float *x
     for (size_t k = 0; k < WINO_POINTS; k++)
         wino_product(count, p->x.c, p->y.c, v + k * p->lx.point, p->lx, u + k * point,
                      m + k * p->ly.point, p->ly);
-    wino_output(&p->y, m, p->ly, from, count, bias, y);
+    wino_output(&p->y, m, p->ly, from, count, bias, slope, y);
 }
 
 /* A thread's memory goes with the number of a run of the outer loop; blocks go to who is free. */
 static void pass_run(const struct pass *p, const float *x, const float *u, const float *bias,
-                     float *y, unsigned char *scratch)
+                     float slope, float *y, unsigned char *scratch)
 {
     const int tiles = wino_tiles(&p->x);
     int next = 0;
@@ -194,15 +194,15 @@ static void pass_run(const struct pass *p, const float *x, const float *u, const
                 next += p->block;
             }
             if (from >= tiles) break;
-            pass_block(p, from, tiles - from < p->block ? tiles - from : p->block, x, u, bias, y,
-                       (float *)(scratch + (size_t)t * p->scratch));
+            pass_block(p, from, tiles - from < p->block ? tiles - from : p->block, x, u, bias,
+                       slope, y, (float *)(scratch + (size_t)t * p->scratch));
         }
 }
 
 void wino_forward(const struct wino *w, const float *x, const void *packed, const float *bias,
-                  float *y, void *scratch)
+                  float slope, float *y, void *scratch)
 {
-    pass_run(&w->forward, x, packed, bias, y, scratch);
+    pass_run(&w->forward, x, packed, bias, slope, y, scratch);
 }
 
 struct slabs { /* memory of the gradient of the weights */
@@ -266,7 +266,7 @@ void wino_backward(const struct wino *w, const float *x, const float *dy, const 
 {
     assert(w->conf.backward && (!dx || w->conf.backward_data));
     if (dx)
-        pass_run(&w->data, dy, (const float *)packed + w->forward.weights / sizeof(float), NULL, dx,
-                 scratch);
+        pass_run(&w->data, dy, (const float *)packed + w->forward.weights / sizeof(float), NULL,
+                 1.0f, dx, scratch);
     weights_run(w, x, dy, dw, db, scratch);
 }

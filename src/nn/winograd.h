@@ -33,7 +33,8 @@ size_t wino_scratch_backward(const struct wino *w);
 
 void wino_pack(const struct wino *w, const float *weights, void *packed);
 void wino_forward(const struct wino *w, const float *x, const void *packed,
-                  const float *bias /* or NULL */, float *y, void *scratch);
+                  const float *bias /* or NULL */,
+                  float slope /* of the ReLU at the end; 1: none */, float *y, void *scratch);
 /* dx (NULL: not wanted), dw and db (NULL: no bias) are overwritten. */
 void wino_backward(const struct wino *w, const float *x, const float *dy, const void *packed,
                    float *dx, float *dw, float *db, void *scratch);

@@ -10,6 +10,7 @@ enum { LANES = WINO_LANES, TILE = 4, SIDE = 6 };
 
 typedef float vec __attribute__((vector_size(64)));
 typedef float half __attribute__((vector_size(32)));
+typedef int bits __attribute__((vector_size(64)));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -164,6 +165,12 @@ INLINE void row_weights_back(const vec *d, int s, vec *t, int ts) /* G^T */
     t[2 * ts] = 0.5f * even_a + 2.0f * even_b + d[5 * s];
 }
 
+INLINE vec relu(vec x, float slope)
+{
+    const bits below = x < 0.0f; /* not so of a NaN, which stays one */
+    return (vec)(((bits)(slope * x) & below) | ((bits)x & ~below));
+}
+
 /* --- tiles --- */
 
 void wino_input(const struct wino_map *m, const float *x, int from, int count, struct wino_layout l,
@@ -213,7 +220,7 @@ void wino_gradient(const struct wino_map *m, const float *dy, int from, int coun
 }
 
 void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int from,
-                 int count, const float *bias, float *y)
+                 int count, const float *bias, float slope, float *y)
 {
     for (int t = 0; t < count; t++) {
         int image, i, j;
@@ -232,7 +239,7 @@ void wino_output(const struct wino_map *m, const float *v, struct wino_layout l,
             for (int r = 0; r < TILE; r++)
                 row_output(e + SIDE * r, 1, f + TILE * r, 1);
             for (int k = 0; k < TILE * TILE; k++)
-                f[k] += add;
+                f[k] = relu(f[k] + add, slope);
             for (int r = 0; r < rows; r++)
                 for (int q = 0; q < cols; q++)
                     store_some(y + pixel(m, image, i + r, j + q) + b * LANES, &f[TILE * r + q],

@@ -34,9 +34,10 @@ void wino_input(const struct wino_map *m, const float *x, int from, int count, s
 /* A dy A^T likewise; sum (16 floats a block) takes the sum of dy over these tiles. */
 void wino_gradient(const struct wino_map *m, const float *dy, int from, int count,
                    struct wino_layout l, int place, float *v, float *sum);
-/* A^T m A, plus bias (NULL: none), to tiles from, … of y, cut off at the edges of the map. */
+/* A^T m A, plus bias (NULL: none), through a ReLU of `slope` (1: none), to tiles from, … of y, cut
+ * off at the edges of the map. */
 void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int from,
-                 int count, const float *bias, float *y);
+                 int count, const float *bias, float slope, float *y);
 
 /* Weights at one point are (blocks of 16 outputs, inputs, 16). wino_weights writes G w G^T for one
  * block of outputs and one input: the 9 taps of lane k are at w + k * lane, tap t at position t, or

@@ -97,7 +97,7 @@ static void run(const struct wino_conf *c, struct io32 *io)
     memset(io->dw, 0xff, s.w * sizeof(float));
     memset(io->db, 0xff, s.b * sizeof(float));
     wino_pack(w, io->w, packed);
-    wino_forward(w, io->x, packed, io->b, io->y, forward);
+    wino_forward(w, io->x, packed, io->b, 1.0f, io->y, forward);
     wino_backward(w, io->x, io->dy, packed, io->dx, io->dw, io->db, backward);
     mem_free(packed);
     mem_free(forward);
@@ -219,7 +219,7 @@ static void test_less(void **state)
         void *packed = get(wino_packed_bytes(w), 1), *forward = get(wino_scratch_forward(w), 1);
         void *scratch = get(wino_scratch_backward(w), 1);
         wino_pack(w, io.w, packed);
-        wino_forward(w, io.x, packed, NULL, y, forward);
+        wino_forward(w, io.x, packed, NULL, 1.0f, y, forward);
         assert_memory_equal(y, io.y, s.y * sizeof(float));
         if (backward) {
             wino_backward(w, io.x, io.dy, packed, NULL, dw, NULL, scratch);

@@ -1,0 +1,375 @@
+#include "nn/bf16_map.h"
+
+#ifdef __AVX512BF16__
+
+#include <immintrin.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { LANES = 16, SLACK = 64, STEP = BF16_SIDE };
+
+struct bf16_map bf16_map_plain(int n, int h, int w, int c, const float *at)
+{
+    const size_t pixel = (size_t)c, row = pixel * (size_t)w;
+    return (struct bf16_map){
+        n, h, w, c, 1, {{at, NULL, c, row * (size_t)h, row, pixel}}, .slope = 1.0f};
+}
+
+struct bf16_map bf16_map_up(int n, int h, int w, int c, const float *at)
+{
+    const size_t pixel = 2 * (size_t)c, row = pixel * (size_t)w, image = 2 * row * (size_t)h;
+    const struct bf16_run upper = {at, NULL, 2 * c, image, 2 * row, pixel};
+    struct bf16_run lower = upper;
+    lower.at = at + row;
+    return (struct bf16_map){n, h, w, 4 * c, 2, {upper, lower}, .slope = 1.0f};
+}
+
+void bf16_map_relu(struct bf16_map *m, float slope, const float *y)
+{
+    m->slope = slope;
+    if (slope == 1.0f) return;
+    for (int k = m->runs; k-- > 0;)
+        m->run[k].sign = y + (m->run[k].at - m->run[0].at);
+}
+
+int bf16_map_rows(const struct bf16_map *m, int gap)
+{
+    return m->n * (m->h + gap) + gap;
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+size_t bf16_map_pixels_len(const struct bf16_map *m, int gap, int rows)
+{
+    const size_t pixels = (size_t)(gap + rows * (m->w + gap));
+    return round_up(pixels * (size_t)m->c + SLACK, STEP);
+}
+
+size_t bf16_map_channel(const struct bf16_map *m, int gap, int rows)
+{
+    /* an odd number of cache lines: channels fall into different sets */
+    return (((size_t)(gap + rows * (m->w + gap)) + SLACK + STEP - 1) / STEP | 1) * STEP;
+}
+
+size_t bf16_map_tile(const struct bf16_map *m, int gap, int rows)
+{
+    return round_up((size_t)(rows * (m->w + gap)), STEP) * LANES;
+}
+
+/* --- vectors --- */
+
+INLINE __mmask16 first(int lanes)
+{
+    return (__mmask16)(lanes >= LANES ? 0xffff : lanes <= 0 ? 0 : (1 << lanes) - 1);
+}
+
+INLINE __m256i high_of(__m512 v)
+{
+    return (__m256i)_mm512_cvtneps_pbh(v);
+}
+
+INLINE __m256i low_of(__m512 v, __m256i high)
+{
+    const __m512i back = _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16);
+    return high_of(_mm512_sub_ps(v, _mm512_castsi512_ps(back)));
+}
+
+INLINE __m512 back_through(__m512 d, __m512 y, float slope)
+{
+    const __mmask16 dead = _mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_NGT_UQ);
+    return _mm512_mask_mul_ps(d, dead, d, _mm512_set1_ps(slope));
+}
+
+INLINE void store_split(bf16 *to, size_t low, __mmask16 lanes, __m512 v)
+{
+    const __m256i high = high_of(v);
+    _mm256_mask_storeu_epi16(to, lanes, high);
+    if (low) _mm256_mask_storeu_epi16(to + low, lanes, low_of(v, high));
+}
+
+/* `n` numbers that lie together. */
+INLINE void convert_run(const float *at, const float *sign, float slope, size_t n, bf16 *to,
+                        size_t low)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        __m512 v = _mm512_loadu_ps(at + i);
+        if (sign) v = back_through(v, _mm512_loadu_ps(sign + i), slope);
+        const __m256i high = high_of(v);
+        _mm256_storeu_si256((__m256i *)(to + i), high);
+        if (low) _mm256_storeu_si256((__m256i *)(to + i + low), low_of(v, high));
+    }
+    if (i == n) return;
+    const __mmask16 some = first((int)(n - i));
+    __m512 v = _mm512_maskz_loadu_ps(some, at + i);
+    if (sign) v = back_through(v, _mm512_maskz_loadu_ps(some, sign + i), slope);
+    store_split(to + i, low, some, v);
+}
+
+static void convert(const float *at, const float *sign, float slope, size_t n, bf16 *to, size_t low)
+{
+    if (sign && low)
+        convert_run(at, sign, slope, n, to, low);
+    else if (sign)
+        convert_run(at, sign, slope, n, to, 0);
+    else if (low)
+        convert_run(at, NULL, slope, n, to, low);
+    else
+        convert_run(at, NULL, slope, n, to, 0);
+}
+
+static void zero(bf16 *to, size_t low, size_t n)
+{
+    memset(to, 0, n * sizeof *to);
+    if (low) memset(to + low, 0, n * sizeof *to);
+}
+
+/* --- places --- */
+
+/* Whether row `row` of the batch is one of an image, and which: image `*k`, row `*i` of it. */
+static bool find_row(const struct bf16_map *m, int gap, int row, int *k, int *i)
+{
+    *k = row / (m->h + gap);
+    *i = row % (m->h + gap) - gap;
+    return *i >= 0 && *k < m->n;
+}
+
+struct place { /* a row or pixel of each run */
+    const float *at[2], *sign[2];
+};
+
+static struct place place_of(const struct bf16_map *m, int k, int i)
+{
+    struct place p = {0};
+    for (int r = 0; r < m->runs; r++) {
+        const size_t offset = (size_t)k * m->run[r].image + (size_t)i * m->run[r].row;
+        p.at[r] = m->run[r].at + offset;
+        p.sign[r] = m->run[r].sign ? m->run[r].sign + offset : NULL;
+    }
+    return p;
+}
+
+/* --- pixels --- */
+
+void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bf16 *to, size_t low)
+{
+    const size_t c = (size_t)m->c;
+    zero(to, low, (size_t)gap * c);
+    to += (size_t)gap * c;
+    for (int row = from; row < from + rows; row++) {
+        int k, i;
+        if (!find_row(m, gap, row, &k, &i)) {
+            zero(to, low, (size_t)(m->w + gap) * c);
+            to += (size_t)(m->w + gap) * c;
+            continue;
+        }
+        const struct place p = place_of(m, k, i);
+        if (m->runs == 1) {
+            convert(p.at[0], p.sign[0], m->slope, (size_t)m->w * c, to, low);
+            to += (size_t)m->w * c;
+        }
+        for (int j = 0; m->runs == 2 && j < m->w; j++)
+            for (int r = 0; r < 2; r++) {
+                const size_t at = (size_t)j * m->run[r].pixel, len = (size_t)m->run[r].len;
+                convert(p.at[r] + at, p.sign[r] ? p.sign[r] + at : NULL, m->slope, len, to, low);
+                to += len;
+            }
+        zero(to, low, (size_t)gap * c);
+        to += (size_t)gap * c;
+    }
+    zero(to, low, SLACK);
+}
+
+/* --- 16 channels of a pixel --- */
+
+struct lanes {         /* where channels c, …, c + 15 of a pixel are: in run 0, then in run 1 */
+    int first, second; /* channel of each run to begin with */
+    __mmask16 in0, in1;
+};
+
+static struct lanes lanes_at(const struct bf16_map *m, int c)
+{
+    const int len = m->run[0].len, here = len - c; /* channels left in run 0 */
+    struct lanes l = {c, c > len ? c - len : 0, first(here), 0};
+    if (m->runs == 2) l.in1 = first(m->c - c) & (__mmask16)~l.in0;
+    return l;
+}
+
+INLINE __m512 load(const float *run0, const float *run1, const struct lanes *l)
+{
+    const __m512 v = _mm512_maskz_loadu_ps(l->in0, run0 + l->first);
+    return l->in1 ? _mm512_mask_expandloadu_ps(v, l->in1, run1 + l->second) : v;
+}
+
+INLINE __m512 load_pixel(const struct bf16_map *m, const struct place *p, size_t j,
+                         const struct lanes *l)
+{
+    const size_t a = j * m->run[0].pixel, b = j * m->run[1].pixel;
+    const __m512 v = load(p->at[0] + a, l->in1 ? p->at[1] + b : NULL, l);
+    if (!p->sign[0]) return v;
+    return back_through(v, load(p->sign[0] + a, l->in1 ? p->sign[1] + b : NULL, l), m->slope);
+}
+
+/* --- channels --- */
+
+INLINE void transpose(__m512 v[16])
+{
+    __m512 t[16];
+    for (int k = 0; k < 16; k += 2) {
+        t[k] = _mm512_unpacklo_ps(v[k], v[k + 1]);
+        t[k + 1] = _mm512_unpackhi_ps(v[k], v[k + 1]);
+    }
+    for (int k = 0; k < 16; k += 4) {
+        v[k] = _mm512_shuffle_ps(t[k], t[k + 2], 0x44);
+        v[k + 1] = _mm512_shuffle_ps(t[k], t[k + 2], 0xee);
+        v[k + 2] = _mm512_shuffle_ps(t[k + 1], t[k + 3], 0x44);
+        v[k + 3] = _mm512_shuffle_ps(t[k + 1], t[k + 3], 0xee);
+    }
+    for (int k = 0; k < 4; k++) {
+        t[k] = _mm512_shuffle_f32x4(v[k], v[k + 4], 0x88);
+        t[k + 4] = _mm512_shuffle_f32x4(v[k], v[k + 4], 0xdd);
+        t[k + 8] = _mm512_shuffle_f32x4(v[k + 8], v[k + 12], 0x88);
+        t[k + 12] = _mm512_shuffle_f32x4(v[k + 8], v[k + 12], 0xdd);
+    }
+    for (int k = 0; k < 4; k++) {
+        v[k] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0x88);
+        v[k + 8] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0xdd);
+        v[k + 4] = _mm512_shuffle_f32x4(t[k + 4], t[k + 12], 0x88);
+        v[k + 12] = _mm512_shuffle_f32x4(t[k + 4], t[k + 12], 0xdd);
+    }
+}
+
+/* Sixteen pixels from column j on, as far as there are. */
+INLINE void channels_block(const struct bf16_map *m, const struct place *p, int j,
+                           const struct lanes *l, int channels, size_t channel, bf16 *to,
+                           size_t low)
+{
+    __m512 v[LANES];
+    const int pixels = m->w - j < LANES ? m->w - j : LANES;
+    for (int k = 0; k < LANES; k++)
+        v[k] = k < pixels ? load_pixel(m, p, (size_t)(j + k), l) : _mm512_setzero_ps();
+    transpose(v);
+    for (int k = 0; k < channels; k++)
+        store_split(to + (size_t)k * channel, low, first(pixels), v[k]);
+}
+
+void bf16_map_channels(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
+                       size_t low)
+{
+    const size_t width = (size_t)(m->w + gap), channel = bf16_map_channel(m, gap, rows);
+    const int left = m->c - block * LANES, channels = left < LANES ? left : LANES;
+    const struct lanes l = lanes_at(m, block * LANES);
+    to += (size_t)(block * LANES) * channel;
+    for (int r = 0; r < rows; r++) {
+        int k, i;
+        bf16 *row = to + (size_t)gap + (size_t)r * width;
+        const bool real = find_row(m, gap, from + r, &k, &i);
+        if (real) {
+            const struct place p = place_of(m, k, i);
+            for (int j = 0; j < m->w; j += LANES)
+                channels_block(m, &p, j, &l, channels, channel, row + j, low);
+        }
+        for (int c = 0; c < channels; c++) {
+            bf16 *at = row + (size_t)c * channel;
+            if (real)
+                zero(at + m->w, low, (size_t)gap);
+            else
+                zero(at, low, width);
+        }
+    }
+    for (int c = 0; c < channels; c++) {
+        bf16 *at = to + (size_t)c * channel;
+        zero(at, low, (size_t)gap);
+        zero(at + (size_t)gap + (size_t)rows * width, low, SLACK - 1);
+    }
+}
+
+/* --- pairs --- */
+
+INLINE void store_pairs(bf16 *to, __m256i even, __m256i odd)
+{
+    const __m512i wide = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16);
+    _mm512_storeu_si512(to, _mm512_or_si512(wide, _mm512_cvtepu16_epi32(even)));
+}
+
+struct cursor { /* a pixel that walks along the rows */
+    int row, column;
+    bool real;
+    struct place p;
+};
+
+static void cursor_row(const struct bf16_map *m, int gap, int row, int end, struct cursor *u)
+{
+    int k, i;
+    *u = (struct cursor){.row = row};
+    u->real = row < end && find_row(m, gap, row, &k, &i);
+    if (u->real) u->p = place_of(m, k, i);
+}
+
+static void cursor_step(const struct bf16_map *m, int gap, int end, struct cursor *u)
+{
+    if (++u->column == m->w + gap) cursor_row(m, gap, u->row + 1, end, u);
+}
+
+INLINE __m512 cursor_load(const struct bf16_map *m, const struct cursor *u, const struct lanes *l)
+{
+    if (!u->real || u->column >= m->w) return _mm512_setzero_ps();
+    return load_pixel(m, &u->p, (size_t)u->column, l);
+}
+
+void bf16_map_pairs(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
+                    size_t low, double *sum)
+{
+    enum { RUN = 128 }; /* pairs summed in float32 */
+    const size_t tile = bf16_map_tile(m, gap, rows), pairs = tile / STEP;
+    const struct lanes l = lanes_at(m, block * LANES);
+    struct cursor u;
+    cursor_row(m, gap, from, from + rows, &u);
+    to += (size_t)block * tile;
+    for (size_t at = 0; at < pairs; at += RUN) {
+        __m512 total = _mm512_setzero_ps();
+        for (size_t k = at; k < pairs && k < at + RUN; k++) {
+            const __m512 even = cursor_load(m, &u, &l);
+            cursor_step(m, gap, from + rows, &u);
+            const __m512 odd = cursor_load(m, &u, &l);
+            cursor_step(m, gap, from + rows, &u);
+            total = _mm512_add_ps(total, _mm512_add_ps(even, odd));
+            const __m256i e = high_of(even), o = high_of(odd);
+            store_pairs(to + k * STEP, e, o);
+            if (low) store_pairs(to + k * STEP + low, low_of(even, e), low_of(odd, o));
+        }
+        float part[LANES];
+        _mm512_storeu_ps(part, total);
+        for (int k = 0; k < LANES; k++)
+            sum[k] += (double)part[k];
+    }
+}
+
+int bf16_map_blocks(int channels)
+{
+    return (channels + LANES - 1) / LANES;
+}
+
+/* --- weights --- */
+
+INLINE __m512 gather(const float *at, __mmask16 lanes, __m512i index)
+{
+    if (!at) return _mm512_setzero_ps();
+    return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), lanes, index, at, 4);
+}
+
+void bf16_map_weights(const float *even, const float *odd, const int *column, int columns, bf16 *to,
+                      size_t low)
+{
+    const __m512i index = _mm512_loadu_si512(column);
+    const __m512 a = gather(even, first(columns), index), b = gather(odd, first(columns), index);
+    const __m256i e = high_of(a), o = high_of(b);
+    store_pairs(to, e, o);
+    if (low) store_pairs(to + low, low_of(a, e), low_of(b, o));
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* Maps of float32 pixels as the factors of bfloat16 products: conversion, and the layouts of
+ * bf16_product.h. No state, no memory, no threads. */
+#pragma once
+
+#include "nn/bf16_product.h"
+
+/* A map (N,H,W,C) whose channels come from one or two places: the halves of a joined map, or, for
+ * a transposed convolution, the two rows of y below a pixel of x. Distances in floats. */
+struct bf16_run {
+    const float *at;
+    const float
+        *sign; /* or NULL: what has passed a ReLU of `slope`, to pass `at` back through it */
+    int len;   /* channels */
+    size_t image, row, pixel;
+};
+struct bf16_map {
+    int n, h, w, c; /* c: of all runs */
+    int runs;
+    struct bf16_run run[2];
+    float slope;
+};
+
+struct bf16_map bf16_map_plain(int n, int h, int w, int c, const float *at);
+/* (N,2H,2W,C) as (N,H,W,4C), channel (2a+b) C + c being that of pixel (2i+a, 2j+b). */
+struct bf16_map bf16_map_up(int n, int h, int w, int c, const float *at);
+void bf16_map_relu(struct bf16_map *m, float slope, const float *y); /* y as the map */
+
+/* Rows are numbered through the batch, with `gap` (0 or 1) empty rows before each image and after
+ * the last: an image's neighbours above and below are zeros. Likewise a row of the layouts below
+ * has `gap` zeros before it, shared with the end of the row before. */
+int bf16_map_rows(const struct bf16_map *m, int gap);
+
+/* Pixels of rows from, …, from + rows - 1 one after the other, each of c numbers:
+ * number (row - from) (w + gap) + gap + column. Low halves (where `low`) lie that far behind. */
+void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bf16 *to, size_t low);
+size_t bf16_map_pixels_len(const struct bf16_map *m, int gap, int rows);
+
+/* The same pixels channel by channel, bf16_map_channel numbers apart. Of all channels, the 16 of
+ * block `block`; `to` is where channel 0 goes. */
+void bf16_map_channels(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
+                       size_t low);
+size_t bf16_map_channel(const struct bf16_map *m, int gap, int rows);
+
+/* Pairs of pixels as factor b, without the first zero: pixel (row - from) (w + gap) + column, zeros
+ * up to a multiple of 32 pixels. Of all channels, the 16 of block `block`, which begins at
+ * to + block bf16_map_tile; adds the sum of each to sum[0..15]. */
+void bf16_map_pairs(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
+                    size_t low, double *sum);
+size_t bf16_map_tile(const struct bf16_map *m, int gap, int rows);
+int bf16_map_blocks(int channels); /* of 16 */
+
+/* Weights as factor b: 16 columns of two summands. Column k < columns of a summand is at
+ * summand + column[k]; a summand may be NULL: zeros. */
+void bf16_map_weights(const float *even, const float *odd, const int *column, int columns, bf16 *to,
+                      size_t low);

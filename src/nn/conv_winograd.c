@@ -1,0 +1,113 @@
+/* By our Winograd kernels (winograd.h): 4 times fewer multiplications. */
+#include "nn/conv_kernel.h"
+
+#include "base/mem.h"
+#include "nn/relu.h"
+#include "nn/winograd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct winograd {
+    struct wino *wino;
+    size_t bias, masked; /* bytes: of the bias, of dy behind a ReLU */
+    size_t out, y;       /* elements */
+    bool biased;
+    float slope;
+};
+
+static struct wino_conf conf_of(const struct conv_conf *c)
+{
+    return (struct wino_conf){.n = c->n,
+                              .h = c->h,
+                              .w = c->w,
+                              .in = c->in,
+                              .out = c->out,
+                              .backward = c->backward,
+                              .backward_data = c->backward_data};
+}
+
+static bool winograd_takes(const struct conv_conf *c, enum dn_isa isa)
+{
+    const struct wino_conf w = conf_of(c);
+    return c->precision != NN_FP32_DIRECT && c->side == 3 && isa >= DN_ISA_AVX512 && wino_pays(&w);
+}
+
+static size_t lines(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+static void winograd_free(void *k)
+{
+    struct winograd *w = k;
+    wino_free(w->wino);
+    mem_free(w);
+}
+
+static void *winograd_make(const struct conv_conf *c, enum dn_isa isa, struct dn *d,
+                           struct conv_need *need, struct err *e)
+{
+    (void)isa;
+    (void)d;
+    struct winograd *w = mem_new(1, sizeof *w, e);
+    if (!w) return NULL;
+    if (!(w->wino = wino_new(conf_of(c), e))) {
+        mem_free(w);
+        return NULL;
+    }
+    w->bias = lines((size_t)c->out * sizeof(float));
+    w->biased = c->bias;
+    w->out = (size_t)c->out;
+    w->slope = c->slope;
+    w->y = (size_t)c->n * (size_t)c->h * (size_t)c->w * (size_t)c->out;
+    if (c->slope != 1.0f) w->masked = lines(w->y * sizeof(float));
+    need->packed = w->bias + wino_packed_bytes(w->wino);
+    need->forward = wino_scratch_forward(w->wino);
+    need->backward = w->masked + wino_scratch_backward(w->wino);
+    return w;
+}
+
+static const void *weights_in(const struct winograd *w, const void *packed)
+{
+    return (const unsigned char *)packed + w->bias;
+}
+
+static void winograd_pack(const void *k, const float *weights, const float *bias, void *packed)
+{
+    const struct winograd *w = k;
+    if (w->biased) memcpy(packed, bias, w->out * sizeof *bias);
+    wino_pack(w->wino, weights, (unsigned char *)packed + w->bias);
+}
+
+static void winograd_forward(const void *k, const float *x, const void *packed, float *y,
+                             void *scratch)
+{
+    const struct winograd *w = k;
+    wino_forward(w->wino, x, weights_in(w, packed), w->biased ? packed : NULL, w->slope, y,
+                 scratch);
+}
+
+static void winograd_backward(const void *k, const struct conv_gradient *g)
+{
+    const struct winograd *w = k;
+    float *masked = g->scratch;
+    if (w->masked) relu_gradient(w->slope, w->y, g->y, g->dy, masked);
+    wino_backward(w->wino, g->x, w->masked ? masked : g->dy, weights_in(w, g->packed), g->dx, g->dw,
+                  g->db, (unsigned char *)g->scratch + w->masked);
+}
+
+static void winograd_describe(const void *k, char *text, size_t size)
+{
+    (void)k;
+    snprintf(text, size, "own winograd 4x4");
+}
+
+const struct conv_kernel conv_winograd = {.name = "winograd",
+                                          .takes = winograd_takes,
+                                          .make = winograd_make,
+                                          .free = winograd_free,
+                                          .pack = winograd_pack,
+                                          .forward = winograd_forward,
+                                          .backward = winograd_backward,
+                                          .describe = winograd_describe};
