@@ -24,7 +24,7 @@ set output "{png}"
 set datafile separator ","
 set multiplot layout 2,2 title "One training step in fp32: time (solid) and memory of the plan (dashed)"
 set key top left; set grid; set ylabel "ms a step"; set y2label "MiB"; set ytics nomirror; set y2tics
-set yrange [0:]; set y2range [0:]; set offsets graph 0.05, graph 0.05, graph 0.08, 0
+set xrange [0:]; set yrange [0:]; set y2range [0:]; set offsets 0, graph 0.05, graph 0.08, 0
 """
 PANELS = [("batch", "images in the batch", "$3"), ("side", "pixels of an image, thousands", "$3**2/1e3"),
           ("filters", "filters of the first level", "$3"), ("threads", "threads", "$3")]
@@ -36,7 +36,7 @@ def points(threads, quick):
         series = {"batch": [1, 2, 4, 8, 12], "side": [96, 160, 224, 320, 448, 640],
                   "filters": [filters // 2, filters, filters * 3 // 2, filters * 2], "threads": range(1, threads + 1)}
         for varied, values in series.items():
-            for value in values[::2] if quick else values:
+            for value in values[::2] if quick and varied != "threads" else values:
                 yield net, varied, value, base | {varied: value}
 
 

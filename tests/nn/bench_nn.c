@@ -1,6 +1,6 @@
 /* Times the UNets. Not a test.
  *
- *   bench_nn [ssl|recon] [SIZE] [BATCH] [THREADS] [STEPS] [fp32|bf16] [explain]
+ *   bench_nn [ssl|recon] [SIZE] [BATCH] [THREADS] [STEPS] [fp32|fp32-direct|bf16] [explain]
  *
  * prints milliseconds an image of a training step (forward, backward, Adam) and of inference, and
  * the memory a plan takes.
@@ -42,6 +42,8 @@ enum { WORDS = 12, DECISIONS = 64 };
 
 static const struct unet_conf nets[] = {{1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1},
                                         {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0}};
+static const char *const precisions[] = {
+    [NN_FP32] = "fp32", [NN_FP32_DIRECT] = "fp32-direct", [NN_BF16] = "bf16", NULL};
 static const struct adam_conf adam = {1e-3, 0.9, 0.999, 1e-8};
 
 struct job {
@@ -140,6 +142,17 @@ static double step(struct bench *b, double *forward_seconds)
     return now(b) - start;
 }
 
+/* False: there is no precision of that name. */
+static bool set_precision(struct plan_conf *c, const char *name)
+{
+    for (int k = 0; precisions[k]; k++)
+        if (!strcmp(name, precisions[k])) {
+            c->precision = (enum nn_precision)k;
+            return true;
+        }
+    return false;
+}
+
 /* The commands, each with its words after the first; what they print ends with their "ok" line. */
 
 static int cmd_plan(struct bench *b, char **word, struct err *e)
@@ -148,11 +161,12 @@ static int cmd_plan(struct bench *b, char **word, struct err *e)
         return err_set(e, ERR_USAGE, "plan train|infer ssl|recon PRECISION BATCH SIZE");
     const bool training = !strcmp(word[0], "train");
     struct job job = {.net = nets[!strcmp(word[1], "recon")],
-                      .conf = {.precision = strcmp(word[2], "bf16") ? NN_FP32 : NN_BF16,
-                               .batch = atoi(word[3]),
+                      .conf = {.batch = atoi(word[3]),
                                .height = atoi(word[4]),
                                .width = atoi(word[4]),
                                .training = training}};
+    if (!set_precision(&job.conf, word[2]))
+        return err_set(e, ERR_USAGE, "there is no precision %s", word[2]);
     for (word += 5; *word; word++) {
         if (!strncmp(*word, "dropout=", 8)) job.net.dropout = atof(*word + 8);
         if (!strncmp(*word, "filters=", 8)) job.net.filters = atoi(*word + 8);
@@ -290,7 +304,8 @@ static int cmd_explain(struct bench *b, char **word, struct err *e)
 static int cmd_info(struct bench *b, char **word, struct err *e)
 {
     (void)b, (void)word, (void)e;
-    printf("ok onednn=%s threads=%d registers=%s\n", dn_version(), par_threads(), fma_vector());
+    printf("ok onednn=%s isa=%s threads=%d fma=%s\n", dn_version(), dn_isa_name(dn_isa()),
+           par_threads(), fma_vector());
     return 0;
 }
 
@@ -379,7 +394,7 @@ int main(int argc, char **argv)
     bool explain = false;
     for (int i = 6; i < argc; i++) {
         explain |= !strcmp(argv[i], "explain");
-        if (!strcmp(argv[i], "bf16")) job.conf.precision = NN_BF16;
+        set_precision(&job.conf, argv[i]);
     }
     const int status = once(job, steps, explain);
     job.conf.training = false;

@@ -62,5 +62,5 @@ double fma_gflops(double seconds)
 
 const char *fma_vector(void)
 {
-    return BYTES == 64 ? "512 bit" : BYTES == 32 ? "256 bit" : "128 bit";
+    return BYTES == 64 ? "512-bit" : BYTES == 32 ? "256-bit" : "128-bit";
 }
