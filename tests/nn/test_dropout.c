@@ -98,7 +98,7 @@ static void test_mask_is_never_another(void **state)
 {
     (void)state;
     const uint32_t id[] = {7, 2};
-    struct twin t = twin_new(two, NULL, (struct shape){2, 37, 53, 1});
+    struct twin t = twin_new(two, NULL, (struct shape){2, 37, 53, 1}, NN_FP32_DIRECT);
     char *a[2];
     size_t n;
     twin_fill(&t, 3);
