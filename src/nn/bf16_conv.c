@@ -669,25 +669,6 @@ static void describe(const void *k, char *text, size_t size)
              c->unit == BF16_AMX ? "amx" : "avx512");
 }
 
-#else
-
-static bool takes_plain(const struct conv_conf *c, enum dn_isa isa)
-{
-    (void)c, (void)isa;
-    return false;
-}
-
-#define takes_split takes_plain
-#define make_plain  NULL
-#define make_split  NULL
-#define pack        NULL
-#define forward     NULL
-#define backward    NULL
-#define describe    NULL
-#define mem_free    NULL
-
-#endif
-
 const struct conv_kernel conv_bf16 = {.name = "bf16",
                                       .takes = takes_plain,
                                       .make = make_plain,
@@ -704,3 +685,16 @@ const struct conv_kernel conv_bf16_split = {.name = "bf16 split",
                                             .forward = forward,
                                             .backward = backward,
                                             .describe = describe};
+
+#else
+
+static bool takes_nothing(const struct conv_conf *c, enum dn_isa isa)
+{
+    (void)c, (void)isa;
+    return false;
+}
+
+const struct conv_kernel conv_bf16 = {.name = "bf16", .takes = takes_nothing};
+const struct conv_kernel conv_bf16_split = {.name = "bf16 split", .takes = takes_nothing};
+
+#endif
