@@ -248,7 +248,7 @@ void bf16_multiply(struct bf16_worker *w, const struct bf16_product *p, float *c
 #ifdef __AVX512BF16__
     avx_multiply(p, c);
 #else
-    assert(!"this program was compiled without bfloat16");
+    assert(false && "this program was compiled without bfloat16");
     (void)c;
 #endif
 }
