@@ -39,3 +39,8 @@ void rng_shuffle(struct rng *r, uint32_t *x, size_t n);
 /* Random access: the four words of block `i` of the stream, leaving the stream as it is. For
  * kernels in which many threads draw from one stream. */
 void rng_block(const struct rng *r, uint64_t i, uint32_t out[4]);
+
+/* The words of blocks first, first + 1, … first + RNG_LANES - 1 at once, at a fraction of the cost:
+ * word k of block first + i is out[k][i]. */
+enum { RNG_LANES = 16 };
+void rng_blocks(const struct rng *r, uint64_t first, uint32_t out[4][RNG_LANES]);

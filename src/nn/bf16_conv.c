@@ -26,12 +26,13 @@ enum {
     SIDE = BF16_SIDE,
     BLOCK = SIDE * SIDE,    /* of results */
     TILE = 16 * SIDE,       /* numbers of a factor's tile */
+    MOST_SIDE = 3,          /* of a kernel */
     LEAST_ROWS = 4,         /* of a slab */
     SLAB_BYTES = 640 << 10, /* a thread's bfloat16 numbers, in its L2 cache */
     PARTS_BYTES = 8 << 20,  /* partial gradients of the weights */
     MOST_PARTS = 64,
     NARROW_BYTES = 1 << 20, /* gradients up to this size are summed in parts */
-    SUM_STEPS = 128,        /* a longer sum in single precision loses digits */
+    SUM_STEPS = 3,          /* of pixels */
 };
 
 struct pass {                           /* columns of y by products of the pixels of x */
@@ -43,7 +44,7 @@ struct pass {                           /* columns of y by products of the pixel
 };
 
 struct gradient {           /* of the weights */
-    int rows, slabs, parts; /* rows of a slab; slabs of all rows; parts of all slabs */
+    int rows, slabs, parts; /* rows of a slab; slabs of an image; parts of all slabs */
     int ups, lefts;         /* blocks of 32 channels of x and of dy */
     bool wide;
     size_t x_low, y_low, slab, block, sums; /* numbers, numbers; bytes a slab, bytes of all blocks
@@ -80,7 +81,21 @@ static int planes(const struct bf16_conv *c)
     return c->split ? 2 : 1;
 }
 
-static struct pass pass_make(const struct bf16_conv *c, int channels, int groups, int columns)
+static int rows_of(size_t bytes, size_t row)
+{
+    return bytes / row < LEAST_ROWS ? LEAST_ROWS : (int)(bytes / row);
+}
+
+/* An image of h rows in equal slabs of at most about so many. */
+static int rows_within(int h, int most)
+{
+    if (most < LEAST_ROWS) most = LEAST_ROWS;
+    return divide_up(h, divide_up(h, most));
+}
+
+/* Of `rows` rows at a time; 0: as many as fit into the cache. */
+static struct pass pass_make(const struct bf16_conv *c, int channels, int groups, int columns,
+                             int rows)
 {
     const struct conv_conf *f = &c->conf;
     struct pass p = {.n = f->n,
@@ -96,10 +111,8 @@ static struct pass pass_make(const struct bf16_conv *c, int channels, int groups
     const struct bf16_map m = bf16_map_plain(f->n, f->h, f->w, channels, NULL);
     const size_t row =
         (size_t)(f->w + c->gap) * (size_t)channels * sizeof(bf16) * (size_t)planes(c);
-    int rows = SLAB_BYTES / row > (size_t)f->h ? f->h : (int)(SLAB_BYTES / row);
-    rows = smaller(rows, divide_up(f->n * f->h, 2 * p.threads)); /* something for everybody */
-    if (rows < LEAST_ROWS) rows = smaller(LEAST_ROWS, f->h);
-    p.rows = divide_up(f->h, divide_up(f->h, rows)); /* in equal slabs */
+    const int share = divide_up(f->n * f->h, 2 * p.threads); /* something for everybody */
+    p.rows = rows ? rows : rows_within(f->h, smaller(share, rows_of(SLAB_BYTES, row)));
     p.slabs = divide_up(f->h, p.rows);
     p.steps = divide_up(c->side * channels, SIDE);
     p.step = 2 * TILE * (size_t)planes(c);
@@ -116,18 +129,13 @@ static struct gradient gradient_make(const struct bf16_conv *c)
     const struct bf16_map x = bf16_map_plain(f->n, f->h, f->w, f->in, NULL);
     const struct bf16_map y = bf16_map_plain(f->n, f->h, f->w, c->wide, NULL);
     struct gradient g = {.ups = divide_up(f->in, SIDE), .lefts = divide_up(c->wide, SIDE)};
-    const int rows = bf16_map_rows(&x, c->gap);
     g.block = (size_t)(g.ups * g.lefts * c->taps) * BLOCK * sizeof(float);
     g.wide = g.block > NARROW_BYTES;
     const size_t row = (size_t)(f->w + c->gap) * (size_t)(f->in + SIDE * g.lefts) * sizeof(bf16) *
                        (size_t)planes(c);
-    g.rows = rows;
-    if (!g.wide && (size_t)rows * row > SLAB_BYTES)
-        g.rows = smaller(rows, (int)(SLAB_BYTES / row) > LEAST_ROWS ? (int)(SLAB_BYTES / row)
-                                                                    : LEAST_ROWS);
-    g.slabs = divide_up(rows, g.rows);
-    const int most = smaller(MOST_PARTS, (int)(PARTS_BYTES / g.block) + 1);
-    g.parts = smaller(g.slabs, most);
+    g.rows = g.wide ? bf16_map_rows(&x, c->gap) : rows_within(f->h, rows_of(SLAB_BYTES, row));
+    g.slabs = g.wide ? 1 : divide_up(f->h, g.rows);
+    g.parts = smaller(f->n * g.slabs, smaller(MOST_PARTS, (int)(PARTS_BYTES / g.block) + 1));
     const size_t xs = bf16_map_channel(&x, c->gap, g.rows + 2 * c->gap) * (size_t)f->in;
     const size_t ys = bf16_map_tile(&y, c->gap, g.rows) * (size_t)(2 * g.lefts);
     g.x_low = c->split ? xs : 0;
@@ -161,10 +169,11 @@ static void *make(const struct conv_conf *conf, enum dn_isa isa, bool split, str
     c->gap = c->side / 2;
     c->taps = c->side * c->side;
     c->wide = conf->up ? 4 * conf->out : conf->out;
-    c->forward = pass_make(c, conf->in, conf->up ? 2 : 1, conf->up ? 2 * conf->out : conf->out);
-    c->data = pass_make(c, c->wide, 1, conf->in);
+    c->forward = pass_make(c, conf->in, conf->up ? 2 : 1, conf->up ? 2 * conf->out : conf->out, 0);
     c->weights = gradient_make(c);
-    const size_t data = conf->backward_data ? c->data.scratch * (size_t)c->data.threads : 0;
+    c->data = pass_make(c, c->wide, 1, conf->in, c->weights.wide ? 0 : c->weights.rows);
+    if (!c->weights.wide && c->weights.slab < c->data.scratch) c->weights.slab = c->data.scratch;
+    const size_t data = c->weights.wide ? c->data.scratch * (size_t)c->data.threads : 0;
     const size_t weights = gradient_scratch(c);
     need->packed =
         bias_len(c) * sizeof(float) +
@@ -335,7 +344,7 @@ static void run_columns(const struct job *j, struct bf16_worker *worker, const b
     }
 }
 
-/* Slab `slab` of all images. */
+/* Slab `slab` of all images, brought into bfloat16 at x. */
 static void run_slab(const struct job *j, struct bf16_worker *worker, int slab, bf16 *x)
 {
     const struct pass *p = j->p;
@@ -404,14 +413,17 @@ struct factors { /* x by channels and dy by pairs, of one slab */
     size_t channel, tile;
 };
 
-/* Block (up, left) of the gradient of one tap: summed over `rows` rows. */
-static void multiply_block(const struct bf16_conv *c, struct bf16_worker *worker,
-                           const struct factors *f, int rows, int up, int left, int tap, bool add,
-                           float *to)
+/* Block (up, left) of the gradient of the taps of kernel row a, which lie one after the other in
+ * `to`, summed over `rows` rows. A few steps of all taps at a time: they read the same numbers,
+ * which then are in the L1 cache. */
+static void multiply_blocks(const struct bf16_conv *c, struct bf16_worker *worker,
+                            const struct factors *f, int rows, int up, int left, int a, bool add,
+                            float *to)
 {
     const struct gradient *g = &c->weights;
     const int width = c->conf.w + c->gap, steps = divide_up(rows * width, SIDE);
-    const int offset = tap / c->side * width + tap % c->side;
+    const bf16 *x = f->x + (size_t)(up * SIDE) * f->channel + a * width;
+    const bf16 *y = f->y + (size_t)(2 * left) * f->tile;
     struct bf16_product q = {
         .a = {.step = SIDE, .tile = 16 * f->channel, .low = g->x_low, .row = f->channel},
         .b = {.step = TILE, .tile = f->tile, .low = g->y_low},
@@ -421,10 +433,12 @@ static void multiply_block(const struct bf16_conv *c, struct bf16_worker *worker
         .split = c->split,
         .add = add};
     for (int s = 0; s < steps; s += SUM_STEPS) {
-        q.a.at = f->x + (size_t)(up * SIDE) * f->channel + offset + s * SIDE;
-        q.b.at = f->y + (size_t)(2 * left) * f->tile + (size_t)s * TILE;
+        q.b.at = y + (size_t)s * TILE;
         q.steps = smaller(steps - s, SUM_STEPS);
-        bf16_multiply(worker, &q, to);
+        for (int b = 0; b < c->side; b++) {
+            q.a.at = x + b + s * SIDE;
+            bf16_multiply(worker, &q, to + b * BLOCK);
+        }
         q.add = true;
     }
 }
@@ -444,6 +458,7 @@ static void store_block(const struct bf16_conv *c, int up, int left, int tap, co
 
 struct share { /* what the threads work on */
     const struct bf16_conv *c;
+    const struct job *data; /* the gradient of x on the way, or NULL */
     struct bf16_map x, dy;
     float *dw;
     unsigned char *slabs; /* one, or one a thread */
@@ -467,8 +482,7 @@ static struct factors factors_of(const struct share *s, unsigned char *slab, int
                             .tile = bf16_map_tile(&s->dy, c->gap, rows)};
 }
 
-/* Row `from` of dy goes with rows from - 1, from and from + 1 of x; the first and last row of the
- * batch are zeros where there is a gap, and the map gives zeros for rows beyond. */
+/* Row `from` of dy goes with rows from - 1, from and from + 1 of x. */
 static void bring(const struct share *s, const struct factors *f, int from, int rows, int block,
                   double *sums)
 {
@@ -482,28 +496,31 @@ static void bring(const struct share *s, const struct factors *f, int from, int 
                        c->weights.y_low, sums + 16 * (block - xs));
 }
 
+/* Slab after slab; the gradient of x comes from the same rows of dy while they are in the cache. */
 static void sum_part(const struct share *s, struct bf16_worker *worker, int part,
                      unsigned char *slab)
 {
     const struct bf16_conv *c = s->c;
     const struct gradient *g = &c->weights;
-    const int all = bf16_map_rows(&s->x, c->gap);
     const int blocks = bf16_map_blocks(c->conf.in) + bf16_map_blocks(c->wide);
     float *to = s->blocks + (size_t)part * (g->block / sizeof(float));
     double *sums = s->sums + (size_t)part * (g->sums / sizeof(double));
     memset(sums, 0, g->sums);
-    const int first_slab = (int)((int64_t)g->slabs * part / g->parts);
-    const int end = (int)((int64_t)g->slabs * (part + 1) / g->parts);
-    for (int k = first_slab; k < end; k++) {
-        const int from = k * g->rows, rows = smaller(all - from, g->rows);
+    const int all = c->conf.n * g->slabs;
+    const int begin = (int)((int64_t)all * part / g->parts);
+    const int end = (int)((int64_t)all * (part + 1) / g->parts);
+    for (int k = begin; k < end; k++) {
+        const int i = k % g->slabs * g->rows, rows = smaller(c->conf.h - i, g->rows);
+        const int from = k / g->slabs * (c->conf.h + c->gap) + c->gap + i;
         const struct factors f = factors_of(s, slab, rows);
+        if (s->data) run_slab(s->data, worker, k, (bf16 *)slab);
         for (int b = 0; b < blocks; b++)
             bring(s, &f, from, rows, b, sums);
         for (int up = 0; up < g->ups; up++)
             for (int left = 0; left < g->lefts; left++)
-                for (int tap = 0; tap < c->taps; tap++)
-                    multiply_block(c, worker, &f, rows, up, left, tap, k > first_slab,
-                                   to + block_at(c, up, left, tap));
+                for (int a = 0; a < c->side; a++)
+                    multiply_blocks(c, worker, &f, rows, up, left, a, k > begin,
+                                    to + block_at(c, up, left, a * c->side));
     }
 }
 
@@ -565,10 +582,12 @@ static void sum_wide(const struct share *s)
             bring(s, &f, 0, g->rows, b, s->sums);
 #pragma omp for collapse(2)
         for (int k = 0; k < g->ups * g->lefts; k++)
-            for (int tap = 0; tap < c->taps; tap++) {
-                _Alignas(64) float to[BLOCK];
-                multiply_block(c, &worker, &f, g->rows, k / g->lefts, k % g->lefts, tap, false, to);
-                store_block(c, k / g->lefts, k % g->lefts, tap, to, s->dw);
+            for (int a = 0; a < c->side; a++) {
+                _Alignas(64) float to[MOST_SIDE * BLOCK];
+                multiply_blocks(c, &worker, &f, g->rows, k / g->lefts, k % g->lefts, a, false, to);
+                for (int b = 0; b < c->side; b++)
+                    store_block(c, k / g->lefts, k % g->lefts, a * c->side + b, to + b * BLOCK,
+                                s->dw);
             }
         bf16_end(&worker);
     }
@@ -594,16 +613,19 @@ static void backward(const void *k, const struct conv_gradient *v)
     const float *bias = v->packed;
     struct bf16_map map = map_out(c, v->dy);
     bf16_map_relu(&map, c->conf.slope, v->y);
-    if (v->dx) {
-        const struct job j = {.p = &c->data,
-                              .x = map,
-                              .y = map_in(c, v->dx),
-                              .weights = (const bf16 *)(bias + bias_len(c)) + c->forward.weights,
-                              .slope = 1.0f,
-                              .split = c->split};
-        run_pass(&j, c->unit, v->scratch);
-    }
-    struct share s = {.c = c, .x = map_in(c, v->x), .dy = map, .dw = v->dw, .slabs = v->scratch};
+    const struct job data = {.p = &c->data,
+                             .x = map,
+                             .y = map_in(c, v->dx),
+                             .weights = (const bf16 *)(bias + bias_len(c)) + c->forward.weights,
+                             .slope = 1.0f,
+                             .split = c->split};
+    if (v->dx && g->wide) run_pass(&data, c->unit, v->scratch);
+    struct share s = {.c = c,
+                      .data = v->dx && !g->wide ? &data : NULL,
+                      .x = map_in(c, v->x),
+                      .dy = map,
+                      .dw = v->dw,
+                      .slabs = v->scratch};
     unsigned char *rest = s.slabs + g->slab * (size_t)(g->wide ? 1 : c->forward.threads);
     s.blocks = (float *)rest;
     s.sums = (double *)(rest + (g->wide ? 0 : g->block * (size_t)g->parts));

@@ -184,77 +184,86 @@ void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bf16
     zero(to, low, SLACK);
 }
 
-/* --- 16 channels of a pixel --- */
+/* --- channels, four at a time --- */
 
-struct lanes {         /* where channels c, …, c + 15 of a pixel are: in run 0, then in run 1 */
-    int first, second; /* channel of each run to begin with */
-    __mmask16 in0, in1;
+enum { FOUR = 4 };
+
+/* Sixteen pixels of up to four channels: vector k has those of pixels k, 4 + k, 8 + k, 12 + k. */
+INLINE void load_four(const float *at, size_t pixel, int pixels, __mmask8 channels, __m512 v[FOUR])
+{
+    for (int k = 0; k < FOUR; k++) {
+        __m128 x[FOUR];
+        for (int q = 0; q < FOUR; q++) {
+            const int j = 4 * q + k;
+            x[q] = j < pixels ? _mm_maskz_loadu_ps(channels, at + (size_t)j * pixel)
+                              : _mm_setzero_ps();
+        }
+        const __m256 lower = _mm256_insertf128_ps(_mm256_castps128_ps256(x[0]), x[1], 1);
+        const __m256 upper = _mm256_insertf128_ps(_mm256_castps128_ps256(x[2]), x[3], 1);
+        v[k] = _mm512_insertf32x8(_mm512_castps256_ps512(lower), upper, 1);
+    }
+}
+
+INLINE void transpose_four(__m512 v[FOUR])
+{
+    const __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(v[0], v[1]));
+    const __m512d b = _mm512_castps_pd(_mm512_unpackhi_ps(v[0], v[1]));
+    const __m512d c = _mm512_castps_pd(_mm512_unpacklo_ps(v[2], v[3]));
+    const __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(v[2], v[3]));
+    v[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+    v[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+    v[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+    v[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+}
+
+struct four { /* channels of a run, of a row */
+    const float *at, *sign;
+    size_t pixel;
+    int channels;
+    float slope;
 };
 
-static struct lanes lanes_at(const struct bf16_map *m, int c)
+INLINE void four_block(const struct four *f, int j, int pixels, size_t channel, bf16 *to,
+                       size_t low)
 {
-    const int len = m->run[0].len, here = len - c; /* channels left in run 0 */
-    struct lanes l = {c, c > len ? c - len : 0, first(here), 0};
-    if (m->runs == 2) l.in1 = first(m->c - c) & (__mmask16)~l.in0;
-    return l;
+    const __mmask8 some = (__mmask8)((1 << f->channels) - 1);
+    __m512 v[FOUR], y[FOUR];
+    load_four(f->at + (size_t)j * f->pixel, f->pixel, pixels, some, v);
+    if (f->sign) {
+        load_four(f->sign + (size_t)j * f->pixel, f->pixel, pixels, some, y);
+        for (int k = 0; k < FOUR; k++)
+            v[k] = back_through(v[k], y[k], f->slope);
+    }
+    transpose_four(v);
+    for (int k = 0; k < FOUR; k++)
+        if (k < f->channels) store_split(to + (size_t)k * channel + j, low, first(pixels), v[k]);
 }
 
-INLINE __m512 load(const float *run0, const float *run1, const struct lanes *l)
+static void four_row(const struct four *f, int w, size_t channel, bf16 *to, size_t low)
 {
-    const __m512 v = _mm512_maskz_loadu_ps(l->in0, run0 + l->first);
-    return l->in1 ? _mm512_mask_expandloadu_ps(v, l->in1, run1 + l->second) : v;
+    int j = 0;
+    for (; j + LANES <= w; j += LANES)
+        four_block(f, j, LANES, channel, to, low);
+    if (j < w) four_block(f, j, w - j, channel, to, low);
 }
 
-INLINE __m512 load_pixel(const struct bf16_map *m, const struct place *p, size_t j,
-                         const struct lanes *l)
+/* Channels c, …, c + channels - 1 of a row, from one run after the other. */
+static void channels_row(const struct bf16_map *m, const struct place *p, int c, int channels,
+                         size_t channel, bf16 *to, size_t low)
 {
-    const size_t a = j * m->run[0].pixel, b = j * m->run[1].pixel;
-    const __m512 v = load(p->at[0] + a, l->in1 ? p->at[1] + b : NULL, l);
-    if (!p->sign[0]) return v;
-    return back_through(v, load(p->sign[0] + a, l->in1 ? p->sign[1] + b : NULL, l), m->slope);
-}
-
-/* --- channels --- */
-
-INLINE void transpose(__m512 v[16])
-{
-    __m512 t[16];
-    for (int k = 0; k < 16; k += 2) {
-        t[k] = _mm512_unpacklo_ps(v[k], v[k + 1]);
-        t[k + 1] = _mm512_unpackhi_ps(v[k], v[k + 1]);
+    while (channels > 0) {
+        const int r = c >= m->run[0].len, at = r ? c - m->run[0].len : c;
+        const int left = m->run[r].len - at, here = left < channels ? left : channels;
+        const struct four f = {.at = p->at[r] + at,
+                               .sign = p->sign[r] ? p->sign[r] + at : NULL,
+                               .pixel = m->run[r].pixel,
+                               .channels = here < FOUR ? here : FOUR,
+                               .slope = m->slope};
+        four_row(&f, m->w, channel, to, low);
+        c += f.channels;
+        channels -= f.channels;
+        to += (size_t)f.channels * channel;
     }
-    for (int k = 0; k < 16; k += 4) {
-        v[k] = _mm512_shuffle_ps(t[k], t[k + 2], 0x44);
-        v[k + 1] = _mm512_shuffle_ps(t[k], t[k + 2], 0xee);
-        v[k + 2] = _mm512_shuffle_ps(t[k + 1], t[k + 3], 0x44);
-        v[k + 3] = _mm512_shuffle_ps(t[k + 1], t[k + 3], 0xee);
-    }
-    for (int k = 0; k < 4; k++) {
-        t[k] = _mm512_shuffle_f32x4(v[k], v[k + 4], 0x88);
-        t[k + 4] = _mm512_shuffle_f32x4(v[k], v[k + 4], 0xdd);
-        t[k + 8] = _mm512_shuffle_f32x4(v[k + 8], v[k + 12], 0x88);
-        t[k + 12] = _mm512_shuffle_f32x4(v[k + 8], v[k + 12], 0xdd);
-    }
-    for (int k = 0; k < 4; k++) {
-        v[k] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0x88);
-        v[k + 8] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0xdd);
-        v[k + 4] = _mm512_shuffle_f32x4(t[k + 4], t[k + 12], 0x88);
-        v[k + 12] = _mm512_shuffle_f32x4(t[k + 4], t[k + 12], 0xdd);
-    }
-}
-
-/* Sixteen pixels from column j on, as far as there are. */
-INLINE void channels_block(const struct bf16_map *m, const struct place *p, int j,
-                           const struct lanes *l, int channels, size_t channel, bf16 *to,
-                           size_t low)
-{
-    __m512 v[LANES];
-    const int pixels = m->w - j < LANES ? m->w - j : LANES;
-    for (int k = 0; k < LANES; k++)
-        v[k] = k < pixels ? load_pixel(m, p, (size_t)(j + k), l) : _mm512_setzero_ps();
-    transpose(v);
-    for (int k = 0; k < channels; k++)
-        store_split(to + (size_t)k * channel, low, first(pixels), v[k]);
 }
 
 void bf16_map_channels(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
@@ -262,7 +271,6 @@ void bf16_map_channels(const struct bf16_map *m, int gap, int from, int rows, in
 {
     const size_t width = (size_t)(m->w + gap), channel = bf16_map_channel(m, gap, rows);
     const int left = m->c - block * LANES, channels = left < LANES ? left : LANES;
-    const struct lanes l = lanes_at(m, block * LANES);
     to += (size_t)(block * LANES) * channel;
     for (int r = 0; r < rows; r++) {
         int k, i;
@@ -270,15 +278,14 @@ void bf16_map_channels(const struct bf16_map *m, int gap, int from, int rows, in
         const bool real = find_row(m, gap, from + r, &k, &i);
         if (real) {
             const struct place p = place_of(m, k, i);
-            for (int j = 0; j < m->w; j += LANES)
-                channels_block(m, &p, j, &l, channels, channel, row + j, low);
+            channels_row(m, &p, block * LANES, channels, channel, row, low);
         }
         for (int c = 0; c < channels; c++) {
             bf16 *at = row + (size_t)c * channel;
-            if (real)
-                zero(at + m->w, low, (size_t)gap);
-            else
+            if (!real)
                 zero(at, low, width);
+            else if (gap)
+                zero(at + m->w, low, (size_t)gap);
         }
     }
     for (int c = 0; c < channels; c++) {
@@ -290,63 +297,120 @@ void bf16_map_channels(const struct bf16_map *m, int gap, int from, int rows, in
 
 /* --- pairs --- */
 
-INLINE void store_pairs(bf16 *to, __m256i even, __m256i odd)
-{
-    const __m512i wide = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16);
-    _mm512_storeu_si512(to, _mm512_or_si512(wide, _mm512_cvtepu16_epi32(even)));
-}
-
-struct cursor { /* a pixel that walks along the rows */
-    int row, column;
-    bool real;
-    struct place p;
+/* 16 channels of a pixel: the first ones of run 0, then those of run 1. */
+struct lanes {
+    int first, second; /* channel of each run to begin with */
+    __mmask16 in0, in1;
 };
 
-static void cursor_row(const struct bf16_map *m, int gap, int row, int end, struct cursor *u)
+static struct lanes lanes_at(const struct bf16_map *m, int c)
 {
-    int k, i;
-    *u = (struct cursor){.row = row};
-    u->real = row < end && find_row(m, gap, row, &k, &i);
-    if (u->real) u->p = place_of(m, k, i);
+    const int len = m->run[0].len, here = len - c; /* channels left in run 0 */
+    struct lanes l = {here > 0 ? c : 0, c > len ? c - len : 0, first(here), 0};
+    if (m->runs == 2) l.in1 = first(m->c - c) & (__mmask16)~l.in0;
+    return l;
 }
 
-static void cursor_step(const struct bf16_map *m, int gap, int end, struct cursor *u)
+INLINE __m512 load(const float *run0, const float *run1, const struct lanes *l)
 {
-    if (++u->column == m->w + gap) cursor_row(m, gap, u->row + 1, end, u);
+    const __m512 v = _mm512_maskz_loadu_ps(l->in0, run0 + l->first);
+    return l->in1 ? _mm512_mask_expandloadu_ps(v, l->in1, run1 + l->second) : v;
 }
 
-INLINE __m512 cursor_load(const struct bf16_map *m, const struct cursor *u, const struct lanes *l)
+INLINE __m512 load_pixel(const struct bf16_map *m, const struct place *p, int column, bool sign,
+                         const struct lanes *l)
 {
-    if (!u->real || u->column >= m->w) return _mm512_setzero_ps();
-    return load_pixel(m, &u->p, (size_t)u->column, l);
+    const size_t a = (size_t)column * m->run[0].pixel, b = (size_t)column * m->run[1].pixel;
+    const __m512 v = load(p->at[0] + a, l->in1 ? p->at[1] + b : NULL, l);
+    if (!sign) return v;
+    return back_through(v, load(p->sign[0] + a, l->in1 ? p->sign[1] + b : NULL, l), m->slope);
+}
+
+INLINE void store_pairs(bf16 *to, __m256i even, __m256i odd)
+{
+    const __m512i upper = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16);
+    _mm512_storeu_si512(to, _mm512_or_si512(upper, _mm512_cvtepu16_epi32(even)));
+}
+
+struct pairing { /* pixels one by one in, pairs out */
+    bf16 *to;
+    size_t low;
+    __m512 waiting, sum; /* the first of a pair */
+    bool waits;
+};
+
+INLINE void put_pair(struct pairing *g, size_t low, __m512 even, __m512 odd)
+{
+    const __m256i e = high_of(even), o = high_of(odd);
+    store_pairs(g->to, e, o);
+    if (low) store_pairs(g->to + low, low_of(even, e), low_of(odd, o));
+    g->sum = _mm512_add_ps(g->sum, _mm512_add_ps(even, odd));
+    g->to += STEP;
+}
+
+static void put(struct pairing *g, __m512 v)
+{
+    if (g->waits)
+        put_pair(g, g->low, g->waiting, v);
+    else
+        g->waiting = v;
+    g->waits = !g->waits;
+}
+
+INLINE void put_row(struct pairing *g, size_t low, const struct bf16_map *m, const struct place *p,
+                    bool sign, const struct lanes *l)
+{
+    int j = 0;
+    if (g->waits) put(g, load_pixel(m, p, j++, sign, l));
+    for (; j + 2 <= m->w; j += 2)
+        put_pair(g, low, load_pixel(m, p, j, sign, l), load_pixel(m, p, j + 1, sign, l));
+    if (j < m->w) put(g, load_pixel(m, p, j, sign, l));
+}
+
+static void put_some_row(struct pairing *g, const struct bf16_map *m, const struct place *p,
+                         const struct lanes *l)
+{
+    if (p->sign[0] && g->low)
+        put_row(g, g->low, m, p, true, l);
+    else if (p->sign[0])
+        put_row(g, 0, m, p, true, l);
+    else if (g->low)
+        put_row(g, g->low, m, p, false, l);
+    else
+        put_row(g, 0, m, p, false, l);
 }
 
 void bf16_map_pairs(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
                     size_t low, double *sum)
 {
-    enum { RUN = 128 }; /* pairs summed in float32 */
-    const size_t tile = bf16_map_tile(m, gap, rows), pairs = tile / STEP;
+    const __m512 none = _mm512_setzero_ps();
+    const size_t tile = bf16_map_tile(m, gap, rows);
     const struct lanes l = lanes_at(m, block * LANES);
-    struct cursor u;
-    cursor_row(m, gap, from, from + rows, &u);
-    to += (size_t)block * tile;
-    for (size_t at = 0; at < pairs; at += RUN) {
-        __m512 total = _mm512_setzero_ps();
-        for (size_t k = at; k < pairs && k < at + RUN; k++) {
-            const __m512 even = cursor_load(m, &u, &l);
-            cursor_step(m, gap, from + rows, &u);
-            const __m512 odd = cursor_load(m, &u, &l);
-            cursor_step(m, gap, from + rows, &u);
-            total = _mm512_add_ps(total, _mm512_add_ps(even, odd));
-            const __m256i e = high_of(even), o = high_of(odd);
-            store_pairs(to + k * STEP, e, o);
-            if (low) store_pairs(to + k * STEP + low, low_of(even, e), low_of(odd, o));
+    struct pairing g = {.to = to + (size_t)block * tile, .low = low};
+    const bf16 *end = g.to + tile;
+    for (int r = from; r < from + rows; r++) {
+        int k, i;
+        g.sum = none; /* of a row in float32 */
+        if (find_row(m, gap, r, &k, &i)) {
+            const struct place p = place_of(m, k, i);
+            put_some_row(&g, m, &p, &l);
+            for (int j = 0; j < gap; j++)
+                put(&g, none);
+        } else {
+            for (int j = 0; j < m->w + gap; j++)
+                put(&g, none);
         }
         float part[LANES];
-        _mm512_storeu_ps(part, total);
-        for (int k = 0; k < LANES; k++)
+        _mm512_storeu_ps(part, g.sum);
+        for (k = 0; k < LANES; k++)
             sum[k] += (double)part[k];
     }
+    g.sum = none;
+    if (g.waits) put(&g, none);
+    for (int k = 0; k < LANES; k++) /* the sum of the last pair of an odd number of pixels */
+        sum[k] += (double)((const float *)&g.sum)[k];
+    while (g.to < end)
+        put_pair(&g, low, none, none);
 }
 
 int bf16_map_blocks(int channels)

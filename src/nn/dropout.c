@@ -1,8 +1,8 @@
 /* Dropout (Srivastava et al., JMLR 15, 2014): in training each element is zero with probability
  * `rate`, survivors are scaled by 1/(1-rate); identity in inference. Element i of an image takes
- * word i mod 4 of block (ordinal << 32 | i / 4) of the stream (seed, dropout, epoch, sample), so
- * the mask follows the image wherever it stands in a batch, and no thread waits for another. A bit
- * an element is kept. */
+ * half i mod 2 of word i / 2 mod 4 of block (ordinal << 32 | i / 8) of the stream (seed, dropout,
+ * epoch, sample), so the mask follows the image wherever it stands in a batch, and no thread waits
+ * for another. A bit an element is kept. */
 #include "base/rng.h"
 #include "nn/op.h"
 
@@ -14,7 +14,8 @@ struct dropout_conf {
     int ordinal;
 };
 
-enum { RUN = 4096, MAX_ORDINAL = 256 }; /* elements a task; a block number has 40 bits */
+enum { RUN = 4096, GROUP = 8 * RNG_LANES }; /* elements: a task, what is drawn at once */
+enum { MAX_ORDINAL = 256 };                 /* a block number has 40 bits */
 
 int nn_dropout(struct graph *g, int x, float rate)
 {
@@ -50,18 +51,37 @@ static int dropout_plan(struct node *n, struct err *e)
     return 0;
 }
 
-/* Bit k of byte b: element 8 b + k of the run survives. */
-static void draw(const struct rng *stream, uint64_t block, uint32_t below, int bytes,
-                 unsigned char *bits)
+/* Bit k of byte b: element 8 b + k survives. A group of blocks, that is RNG_LANES bytes. */
+static void draw(const struct rng *stream, uint64_t block, uint32_t below, unsigned char *bits)
 {
-    for (int b = 0; b < bytes; b++) {
-        uint32_t word[4];
-        rng_block(stream, block + (uint64_t)b, word);
-        unsigned byte = 0;
-        for (int k = 0; k < 4; k++)
-            byte |= (unsigned)((word[k] & 0xffff) >= below) << 2 * k |
-                    (unsigned)((word[k] >> 16) >= below) << (2 * k + 1);
-        bits[b] = (unsigned char)byte;
+    enum { EIGHT = 8 };
+    typedef uint16_t halves __attribute__((vector_size(2 * EIGHT * sizeof(uint16_t))));
+    typedef uint32_t wholes __attribute__((vector_size(EIGHT * sizeof(uint32_t))));
+    typedef unsigned char byte_each __attribute__((vector_size(EIGHT)));
+    uint32_t word[4][RNG_LANES];
+    rng_blocks(stream, block, word);
+    for (int at = 0; at < RNG_LANES; at += EIGHT) {
+        wholes byte = {0};
+        for (int k = 0; k < 4; k++) { /* the halves of word k make bits 2 k and 2 k + 1 */
+            halves half;
+            memcpy(&half, word[k] + at, sizeof half);
+            const wholes bit = (wholes){0} + (UINT32_C(0x00020001) << 2 * k);
+            byte |= (wholes)(half >= (uint16_t)below) & bit;
+        }
+        const byte_each out = __builtin_convertvector(byte | byte >> 16, byte_each);
+        memcpy(bits + at, &out, sizeof out);
+    }
+}
+
+/* Drawing leaves memory idle: what the mask will meet is fetched meanwhile. */
+static void draw_run(const struct rng *stream, uint64_t block, uint32_t below, size_t len,
+                     const float *x, unsigned char *bits)
+{
+    enum { LINE = 64 / sizeof(float) };
+    for (size_t i = 0; i < len; i += GROUP) {
+        for (size_t k = i; k < i + GROUP && k < len; k += LINE)
+            __builtin_prefetch(x + k);
+        draw(stream, block + i / 8, below, bits + i / 8);
     }
 }
 
@@ -82,7 +102,7 @@ static void dropout_forward(const struct node *n, const struct io *io)
 {
     const struct dropout_conf *c = n->conf;
     const size_t len = image_len(n), per = runs(n), all = per * (size_t)n->x[0].n;
-    const uint32_t below = (uint32_t)lrint((double)c->rate * 0x1p16);
+    const uint32_t below = (uint32_t)fmin(rint((double)c->rate * 0x1p16), UINT16_MAX);
     const float scale = 1.0f / (1.0f - c->rate);
 #pragma omp parallel for
     for (size_t r = 0; r < all; r++) {
@@ -91,7 +111,7 @@ static void dropout_forward(const struct node *n, const struct io *io)
         const struct rng stream =
             rng_make(io->key->seed, RNG_DROPOUT, io->key->epoch, io->key->sample[image]);
         unsigned char *bits = (unsigned char *)io->keep + r * (RUN / 8);
-        draw(&stream, (uint64_t)c->ordinal << 32 | from / 8, below, (int)((m + 7) / 8), bits);
+        draw_run(&stream, (uint64_t)c->ordinal << 32 | from / 8, below, m, io->x[0] + at, bits);
         apply(bits, scale, m, io->x[0] + at, io->y[0] + at);
     }
 }

@@ -54,6 +54,24 @@ static void blocks_in_any_order_are_the_stream(void **state)
     assert_int_equal(copy.block, 0);
 }
 
+/* Also where the number of a block passes 2^32, and in the last of the 2^40 there are. */
+static void many_blocks_at_once_are_those_blocks(void **state)
+{
+    (void)state;
+    static const uint64_t firsts[] = {0, 5, UINT32_MAX - 7, 77ULL << 32, (1ULL << 40) - RNG_LANES};
+    for (size_t f = 0; f < sizeof firsts / sizeof *firsts; f++) {
+        const struct rng r =
+            rng_make(0x9e3779b97f4a7c15u + f, RNG_TEST, UINT32_MAX, 0x80000000u + (uint32_t)f);
+        uint32_t many[4][RNG_LANES], one[4];
+        rng_blocks(&r, firsts[f], many);
+        for (size_t i = 0; i < RNG_LANES; i++) {
+            rng_block(&r, firsts[f] + i, one);
+            for (int k = 0; k < 4; k++)
+                assert_int_equal(many[k][i], one[k]);
+        }
+    }
+}
+
 static void streams_of_different_names_differ(void **state)
 {
     (void)state;
@@ -141,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_gives_the_published_words),
         cmocka_unit_test(blocks_in_any_order_are_the_stream),
+        cmocka_unit_test(many_blocks_at_once_are_those_blocks),
         cmocka_unit_test(streams_of_different_names_differ),
         cmocka_unit_test(uniform_and_normal_have_their_moments),
         cmocka_unit_test(below_is_unbiased),

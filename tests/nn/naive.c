@@ -1,6 +1,20 @@
 #include "naive.h"
 
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+double naive_bf16(double x)
+{
+    const float single = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &single, sizeof bits);
+    bits += 0x7fff + (bits >> 16 & 1);
+    bits &= 0xffff0000;
+    float rounded;
+    memcpy(&rounded, &bits, sizeof rounded);
+    return isfinite(x) ? (double)rounded : x;
+}
 
 static size_t at(struct shape s, int n, int y, int x, int c)
 {
@@ -79,7 +93,7 @@ static void bias(struct shape out, const double *b, double *y)
         y[i] = b ? b[i % (size_t)out.c] : 0;
 }
 
-static void bias_back(struct shape out, const double *dy, double *db)
+void naive_bias_back(struct shape out, const double *dy, double *db)
 {
     for (size_t i = 0; db && i < shape_len(out); i++)
         db[i % (size_t)out.c] += dy[i];
@@ -97,7 +111,7 @@ void naive_conv_back(struct shape s, int filters, int side, const double *x, con
                      const double *dy, double *dx, double *dw, double *db)
 {
     struct backward b = {w, x, dy, dw, dx};
-    bias_back((struct shape){s.n, s.h, s.w, filters}, dy, db);
+    naive_bias_back((struct shape){s.n, s.h, s.w, filters}, dy, db);
     conv_walk(s, filters, side, backward_visit, &b);
 }
 
@@ -113,7 +127,7 @@ void naive_deconv_back(struct shape s, int filters, const double *x, const doubl
                        const double *dy, double *dx, double *dw, double *db)
 {
     struct backward b = {w, x, dy, dw, dx};
-    bias_back((struct shape){s.n, 2 * s.h, 2 * s.w, filters}, dy, db);
+    naive_bias_back((struct shape){s.n, 2 * s.h, 2 * s.w, filters}, dy, db);
     deconv_walk(s, filters, backward_visit, &b);
 }
 

@@ -10,12 +10,18 @@
 
 #include "nn/shape.h"
 
+/* As the float32 nearest to x, rounded to the 8 bits of a bfloat16, ties to even. */
+double naive_bf16(double x);
+
 /* side x side cross-correlation with (side - 1) / 2 zeros around; b may be NULL. y is
  * (n,h,w,filters). */
 void naive_conv(struct shape s, int filters, int side, const double *x, const double *w,
                 const double *b, double *y);
 void naive_conv_back(struct shape s, int filters, int side, const double *x, const double *w,
                      const double *dy, double *dx, double *dw, double *db);
+
+/* Of a bias: the sum over pixels; `out` is the shape of y. */
+void naive_bias_back(struct shape out, const double *dy, double *db);
 
 /* Transposed 2x2 with stride 2; y is (n, 2h, 2w, filters). */
 void naive_deconv(struct shape s, int filters, const double *x, const double *w, const double *b,

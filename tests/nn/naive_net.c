@@ -127,6 +127,47 @@ const double *naive_net_output(const struct naive_net *net, struct shape *s)
     return net->y[v];
 }
 
+/* What a convolution multiplies, in memory of its own. */
+static double *factor(const struct naive_net *net, size_t n, const double *x)
+{
+    double *f = zeros(n);
+    for (size_t i = 0; i < n; i++)
+        f[i] = net->bf16 ? naive_bf16(x[i]) : x[i];
+    return f;
+}
+
+static void conv_forward(const struct naive_net *net, int i)
+{
+    const struct naive_step *t = &net->step[i];
+    const struct shape s = net->shape[i - t->a];
+    const struct naive_param *p = &net->param[net->weight[i]];
+    const double *b = t->affine ? p[1].val : NULL;
+    double *x = factor(net, shape_len(s), net->y[i - t->a]), *w = factor(net, p->len, p->val);
+    if (t->kind == NAIVE_CONV)
+        naive_conv(s, t->filters, t->side, x, w, b, net->y[i + 1]);
+    else
+        naive_deconv(s, t->filters, x, w, b, net->y[i + 1]);
+    free(x);
+    free(w);
+}
+
+static void conv_backward(const struct naive_net *net, int i)
+{
+    const struct naive_step *t = &net->step[i];
+    const struct shape s = net->shape[i - t->a], out = net->shape[i + 1];
+    const struct naive_param *p = &net->param[net->weight[i]];
+    double *x = factor(net, shape_len(s), net->y[i - t->a]), *w = factor(net, p->len, p->val);
+    double *dy = factor(net, shape_len(out), net->dy[i + 1]), *dx = net->dy[i - t->a];
+    if (t->kind == NAIVE_CONV)
+        naive_conv_back(s, t->filters, t->side, x, w, dy, dx, p->grad, NULL);
+    else
+        naive_deconv_back(s, t->filters, x, w, dy, dx, p->grad, NULL);
+    if (t->affine) naive_bias_back(out, net->dy[i + 1], p[1].grad);
+    free(x);
+    free(w);
+    free(dy);
+}
+
 static void step_forward(struct naive_net *net, int i)
 {
     const struct naive_step *t = &net->step[i];
@@ -137,10 +178,8 @@ static void step_forward(struct naive_net *net, int i)
     double *y = net->y[i + 1];
     switch (t->kind) {
     case NAIVE_CONV:
-        naive_conv(s, t->filters, t->side, x, val, bias, y);
-        break;
     case NAIVE_DECONV:
-        naive_deconv(s, t->filters, x, val, bias, y);
+        conv_forward(net, i);
         break;
     case NAIVE_MAXPOOL:
         naive_maxpool(s, x, y);
@@ -183,10 +222,8 @@ static void step_backward(struct naive_net *net, int i)
            *db = w && t->affine ? w[1].grad : NULL;
     switch (t->kind) {
     case NAIVE_CONV:
-        naive_conv_back(s, t->filters, t->side, x, val, dy, dx, dw, db);
-        break;
     case NAIVE_DECONV:
-        naive_deconv_back(s, t->filters, x, val, dy, dx, dw, db);
+        conv_backward(net, i);
         break;
     case NAIVE_MAXPOOL:
         naive_maxpool_back(s, x, dy, dx);

@@ -57,7 +57,7 @@ static void test_masks(void **state)
     (void)state;
     const uint32_t id[] = {7, 2, 9}, turned[] = {9, 7, 2};
     const struct step_key key = {.seed = 4, .epoch = 6, .sample = id};
-    struct twin t = twin_new(two, NULL, (struct shape){3, 31, 47, 2});
+    struct twin t = twin_new(two, NULL, (struct shape){3, 31, 47, 2}, NN_FP32_DIRECT);
     char *a[2], *b[2];
     size_t n;
     twin_fill(&t, 1);
@@ -92,6 +92,30 @@ static void test_masks(void **state)
     twin_release(&t);
 }
 
+/* Checkpoints rely on it: element i of an image survives where sixteen bits of the stream, half i
+ * mod 2 of word i / 2 mod 4 of block i / 8 of the node, are at least 0.3 of all their values. */
+static void test_mask_is_never_another(void **state)
+{
+    (void)state;
+    const uint32_t id[] = {7, 2};
+    struct twin t = twin_new(two, NULL, (struct shape){2, 37, 53, 1}, NN_FP32_DIRECT);
+    char *a[2];
+    size_t n;
+    twin_fill(&t, 3);
+    masks(&t, (struct step_key){.seed = 11, .epoch = 3, .sample = id}, a, &n);
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < n; i++) {
+            const size_t at = i % (n / 2);
+            const struct rng r = rng_make(11, RNG_DROPOUT, 3, id[i / (n / 2)]);
+            uint32_t word[4];
+            rng_block(&r, (uint64_t)k << 32 | at / 8, word);
+            assert_int_equal(a[k][i], (word[at % 8 / 2] >> 16 * (at % 2) & 0xffff) >= 19661);
+        }
+    free(a[0]);
+    free(a[1]);
+    twin_release(&t);
+}
+
 /* Oracle and engine agree given the mask: survivors are scaled by 1 / (1 - rate), and gradients
  * pass through them alone. The share of survivors is binomial, five sigma. */
 static void check_rate(double rate, struct shape s)
@@ -101,7 +125,7 @@ static void check_rate(double rate, struct shape s)
                                        {NAIVE_DROPOUT, .slope = rate},
                                        {NAIVE_CONV, .filters = 3, .side = 3},
                                        {.kind = NAIVE_END}};
-    struct twin t = twin_new(steps, NULL, s);
+    struct twin t = twin_new(steps, NULL, s, NN_FP32_DIRECT);
     twin_fill(&t, 2);
     const struct twin_error e = twin_compare(&t, (struct step_key){.seed = 8});
     if (!(e.output <= 1e-5 && e.loss <= 1e-5 && e.grad <= 1e-5))
@@ -172,8 +196,9 @@ static void test_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_masks), cmocka_unit_test(test_rates),
-                                       cmocka_unit_test(test_identity),
-                                       cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_masks), cmocka_unit_test(test_mask_is_never_another),
+        cmocka_unit_test(test_rates), cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

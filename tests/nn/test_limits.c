@@ -31,7 +31,7 @@ static void test_plans_share_parameters(void **state)
     enum { PLANS = 4 };
     struct twin t[PLANS];
     for (int k = 0; k < PLANS; k++)
-        t[k] = twin_new(NULL, &conf, shapes[k]);
+        t[k] = twin_new(NULL, &conf, shapes[k], NN_FP32_DIRECT);
     struct params *shared = t[0].params, *own[PLANS];
     for (int k = 0; k < PLANS; k++) {
         own[k] = t[k].params;
@@ -41,7 +41,8 @@ static void test_plans_share_parameters(void **state)
                              (struct plan_conf){.batch = shapes[k].n,
                                                 .height = shapes[k].h,
                                                 .width = shapes[k].w,
-                                                .training = true},
+                                                .training = true,
+                                                .precision = NN_FP32_DIRECT},
                              NULL);
         assert_non_null(t[k].plan);
     }
@@ -129,7 +130,7 @@ static void test_joined_below_a_pool(void **state)
                                        {NAIVE_CONV, .filters = 3, .side = 1},
                                        {NAIVE_L2, .b = 4},
                                        {.kind = NAIVE_END}};
-    struct twin t = twin_new(steps, NULL, (struct shape){2, 5, 7, 1});
+    struct twin t = twin_new(steps, NULL, (struct shape){2, 5, 7, 1}, NN_FP32_DIRECT);
     twin_fill(&t, 3);
     check("concat below a pool of an odd map", &t);
     twin_release(&t);
@@ -148,7 +149,7 @@ static void test_norm_far_from_zero(void **state)
                                            norms[k],
                                            {NAIVE_CONV, .filters = 3, .side = 3},
                                            {.kind = NAIVE_END}};
-        struct twin t = twin_new(steps, NULL, (struct shape){2, 17, 23, 4});
+        struct twin t = twin_new(steps, NULL, (struct shape){2, 17, 23, 4}, NN_FP32_DIRECT);
         twin_fill(&t, 4);
         for (size_t i = 0; i < t.nx; i++)
             t.x[i] = rint(1024 * t.x[i]) / 1024;
@@ -171,7 +172,7 @@ static void test_scales(void **state)
                                        {NAIVE_CONV, .filters = 2, .side = 3},
                                        {.kind = NAIVE_END}};
     for (int k = -4; k <= 4; k += 4) {
-        struct twin t = twin_new(steps, NULL, (struct shape){1, 9, 9, 3});
+        struct twin t = twin_new(steps, NULL, (struct shape){1, 9, 9, 3}, NN_FP32_DIRECT);
         twin_fill(&t, 5);
         for (size_t i = 0; i < t.nx; i++)
             t.x[i] = (float)(t.x[i] * pow(10, k));

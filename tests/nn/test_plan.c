@@ -56,6 +56,9 @@ void *__wrap_mmap64(void *at, size_t n, int prot, int flags, int fd, long offset
 
 /* --- help --- */
 
+enum { PRECISIONS = 3 };
+static const enum nn_precision precisions[PRECISIONS] = {NN_FP32, NN_FP32_DIRECT, NN_BF16};
+
 static const struct unet_conf ssl = {1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1};
 static const struct unet_conf recon = {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0};
 static const struct unet_conf tiny = {1, 1, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.3};
@@ -243,7 +246,11 @@ static void test_sharing_changes_nothing(void **state)
         struct params *p = params_for(g);
         float *grad = mem_new(p->len, sizeof *grad, NULL);
         for (int training = 0; training < 2; training++) {
-            struct plan_conf conf = {.batch = 2, .height = 8, .width = 12, .training = training};
+            struct plan_conf conf = {.batch = 2,
+                                     .height = 8,
+                                     .width = 12,
+                                     .training = training,
+                                     .precision = precisions[round % PRECISIONS]};
             conf.unshared = true;
             struct plan *apart = plan_or_fail(g, p, conf);
             conf.unshared = false;
@@ -266,15 +273,17 @@ static void test_sharing_changes_nothing(void **state)
     }
 }
 
-static void test_memory_of_the_ssl_net(void **state)
+static void check_memory(enum nn_precision precision)
 {
-    (void)state;
     struct graph *g = unet_graph(&ssl, true);
     struct params *p = params_for(g);
     for (int training = 0; training < 2; training++) {
-        struct plan *plan = plan_or_fail(
-            g, p,
-            (struct plan_conf){.batch = 4, .height = 320, .width = 320, .training = training});
+        struct plan *plan = plan_or_fail(g, p,
+                                         (struct plan_conf){.batch = 4,
+                                                            .height = 320,
+                                                            .width = 320,
+                                                            .training = training,
+                                                            .precision = precision});
         check_spans(plan->span, plan->spans, plan->arena_bytes);
         const double mib = (double)plan_arena_bytes(plan) / 4 / (1 << 20);
         print_message("%s: %.1f MiB an image\n", training ? "training" : "inference", mib);
@@ -285,15 +294,23 @@ static void test_memory_of_the_ssl_net(void **state)
     graph_free(g);
 }
 
-static void test_a_step_allocates_nothing(void **state)
+static void test_memory_of_the_ssl_net(void **state)
 {
     (void)state;
+    for (int k = 0; k < PRECISIONS; k++)
+        check_memory(precisions[k]);
+}
+
+static void check_allocations(enum nn_precision precision)
+{
     const struct unet_conf *const nets[] = {&tiny, &recon};
     for (int k = 0; k < 2; k++) {
         struct graph *g = unet_graph(nets[k], true);
         struct params *p = params_for(g);
         struct plan *plan = plan_or_fail(
-            g, p, (struct plan_conf){.batch = 2, .height = 16, .width = 16, .training = true});
+            g, p,
+            (struct plan_conf){
+                .batch = 2, .height = 16, .width = 16, .training = true, .precision = precision});
         for (int i = 0; i < 4; i++) { /* thread pools, and the library's freed blocks that malloc
                                          keeps at hand and counts as used, settle */
             p->version++;
@@ -316,11 +333,17 @@ static void test_a_step_allocates_nothing(void **state)
     assert_true(allocations > 0); /* the counter counts */
 }
 
-/* --- results do not depend on circumstances --- */
-
-static void test_threads_change_no_forward_bit(void **state)
+static void test_a_step_allocates_nothing(void **state)
 {
     (void)state;
+    for (int k = 0; k < PRECISIONS; k++)
+        check_allocations(precisions[k]);
+}
+
+/* --- results do not depend on circumstances --- */
+
+static void check_threads(enum nn_precision precision)
+{
     const struct unet_conf *const nets[] = {&ssl, &recon, &tiny};
     for (int k = 0; k < 3; k++) {
         struct graph *g = unet_graph(nets[k], true);
@@ -328,8 +351,12 @@ static void test_threads_change_no_forward_bit(void **state)
         struct plan *first = NULL;
         for (int threads = 1; threads <= 3; threads++) {
             par_set_threads(threads);
-            struct plan *plan = plan_or_fail(
-                g, p, (struct plan_conf){.batch = 3, .height = 32, .width = 48, .training = true});
+            struct plan *plan = plan_or_fail(g, p,
+                                             (struct plan_conf){.batch = 3,
+                                                                .height = 32,
+                                                                .width = 48,
+                                                                .training = true,
+                                                                .precision = precision});
             fill_input(plan, "input", NULL);
             fill_input(plan, "target", NULL);
             plan_forward(plan, (struct step_key){.seed = 5});
@@ -347,9 +374,15 @@ static void test_threads_change_no_forward_bit(void **state)
     par_set_threads(2);
 }
 
-static void test_batch_changes_no_image(void **state)
+static void test_threads_change_no_forward_bit(void **state)
 {
     (void)state;
+    for (int k = 0; k < PRECISIONS; k++)
+        check_threads(precisions[k]);
+}
+
+static void check_batch(enum nn_precision precision)
+{
     static const uint32_t orders[][4] = {{9, 1, 2, 3}, {4, 9, 5, 9}, {6, 7, 8, 9}};
     const struct unet_conf *const nets[] = {&ssl, &recon, &tiny};
     for (int k = 0; k < 3; k++)
@@ -358,8 +391,11 @@ static void test_batch_changes_no_image(void **state)
             struct graph *with_loss = unet_graph(nets[k], true);
             const struct graph *use = training ? with_loss : g;
             struct params *p = params_for(g);
-            const struct plan_conf one = {
-                .batch = 1, .height = 64, .width = 48, .training = training};
+            const struct plan_conf one = {.batch = 1,
+                                          .height = 64,
+                                          .width = 48,
+                                          .training = training,
+                                          .precision = precision};
             struct plan_conf four = one;
             four.batch = 4;
             struct plan *alone = plan_or_fail(use, p, one), *many = plan_or_fail(use, p, four);
@@ -384,12 +420,19 @@ static void test_batch_changes_no_image(void **state)
         }
 }
 
-static void test_same_bits_twice(void **state)
+static void test_batch_changes_no_image(void **state)
 {
     (void)state;
+    for (int k = 0; k < PRECISIONS; k++)
+        check_batch(precisions[k]);
+}
+
+static void check_bits(enum nn_precision precision)
+{
     struct graph *g = unet_graph(&ssl, true);
     struct params *a = params_for(g), *b = params_for(g);
-    const struct plan_conf conf = {.batch = 2, .height = 48, .width = 48, .training = true};
+    const struct plan_conf conf = {
+        .batch = 2, .height = 48, .width = 48, .training = true, .precision = precision};
     struct plan *p = plan_or_fail(g, a, conf), *q = plan_or_fail(g, b, conf);
     run_both(p, 1);
     run_both(q, 2);
@@ -402,12 +445,18 @@ static void test_same_bits_twice(void **state)
     graph_free(g);
 }
 
-static void test_new_weights_are_used(void **state)
+static void test_same_bits_twice(void **state)
 {
     (void)state;
+    for (int k = 0; k < PRECISIONS; k++)
+        check_bits(precisions[k]);
+}
+
+static void check_new_weights(enum nn_precision precision)
+{
     struct graph *g = unet_graph(&tiny, false);
     struct params *p = params_for(g);
-    const struct plan_conf conf = {.batch = 1, .height = 16, .width = 16};
+    const struct plan_conf conf = {.batch = 1, .height = 16, .width = 16, .precision = precision};
     struct plan *old = plan_or_fail(g, p, conf);
     fill_input(old, "input", NULL);
     plan_forward(old, (struct step_key){0});
@@ -421,6 +470,13 @@ static void test_new_weights_are_used(void **state)
     plan_free(fresh);
     params_free(p);
     graph_free(g);
+}
+
+static void test_new_weights_are_used(void **state)
+{
+    (void)state;
+    for (int k = 0; k < PRECISIONS; k++)
+        check_new_weights(precisions[k]);
 }
 
 /* --- dropout --- */
@@ -524,30 +580,52 @@ static void test_sizes(void **state)
     graph_free(encoder);
 }
 
+/* Every convolution names its kernel, ours or one the library made for this processor. */
+static void check_kernels(const struct plan *plan)
+{
+    static const char *const known[] = {"own", "jit", "brg", "gemm", "x64"};
+    enum { KNOWN = sizeof known / sizeof *known };
+    int convolutions = 0;
+    for (int i = 0; i < plan->nodes; i++) {
+        const struct node *n = &plan->node[i];
+        if (n->op != &op_conv && n->op != &op_deconv) continue;
+        char text[256] = "";
+        n->op->kernel(n, text, sizeof text);
+        bool begins = false;
+        for (int k = 0; k < KNOWN; k++)
+            begins = begins || strncmp(text, known[k], strlen(known[k])) == 0;
+        if (!begins || strstr(text, "ref")) fail_msg("%s: kernel '%s'", n->name, text);
+        convolutions++;
+    }
+    assert_true(convolutions > 10);
+}
+
 static void test_no_reference_kernel(void **state)
 {
     (void)state;
     const struct unet_conf *const nets[] = {&ssl, &recon};
-    for (int k = 0; k < 2; k++)
-        for (int training = 0; training < 2; training++) {
-            struct graph *g = unet_graph(nets[k], true);
-            struct params *p = params_for(g);
-            struct plan *plan = plan_or_fail(
-                g, p,
-                (struct plan_conf){.batch = 2, .height = 320, .width = 320, .training = training});
-            char *text = NULL;
-            size_t size = 0;
-            FILE *f = open_memstream(&text, &size);
-            plan_explain(plan, f);
-            fclose(f);
-            assert_non_null(strstr(text, "block1.conv1"));
-            assert_true(strstr(text, "jit") || strstr(text, "brg")); /* kernels have names */
-            if (strstr(text, "ref")) fail_msg("a reference kernel:\n%s", text);
-            free(text);
-            plan_free(plan);
-            params_free(p);
-            graph_free(g);
-        }
+    for (int k = 0; k < 2 * 2 * PRECISIONS; k++) {
+        struct graph *g = unet_graph(nets[k % 2], true);
+        struct params *p = params_for(g);
+        struct plan *plan = plan_or_fail(g, p,
+                                         (struct plan_conf){.batch = 2,
+                                                            .height = 320,
+                                                            .width = 320,
+                                                            .training = k / 2 % 2,
+                                                            .precision = precisions[k / 4]});
+        char *text = NULL;
+        size_t size = 0;
+        FILE *f = open_memstream(&text, &size);
+        plan_explain(plan, f);
+        fclose(f);
+        assert_non_null(strstr(text, "block1.conv1"));
+        if (strstr(text, "ref")) fail_msg("a reference kernel:\n%s", text);
+        check_kernels(plan);
+        free(text);
+        plan_free(plan);
+        params_free(p);
+        graph_free(g);
+    }
 }
 
 int main(void)

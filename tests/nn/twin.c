@@ -1,6 +1,7 @@
 #include "twin.h"
 
 #include "compare.h"
+#include "nn/conv_kernel.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,8 +84,13 @@ struct graph *twin_graph(const struct naive_step *steps, struct shape input)
     return g;
 }
 
+static bool multiplies_bf16(enum nn_precision precision)
+{
+    return conv_bf16.takes(&(struct conv_conf){.side = 1, .precision = precision}, dn_isa());
+}
+
 struct twin twin_new(const struct naive_step *steps, const struct unet_conf *conf,
-                     struct shape input)
+                     struct shape input, enum nn_precision precision)
 {
     struct naive_step unet[NAIVE_STEPS];
     struct err e = {0};
@@ -99,12 +105,17 @@ struct twin twin_new(const struct naive_step *steps, const struct unet_conf *con
         t.graph = twin_graph(steps, input);
     }
     t.naive = naive_net_new(steps, input);
+    t.naive->bf16 = multiplies_bf16(precision);
+    t.margin = precision == NN_FP32 ? 3e-5 : 1e-6;
     t.params = params_new(t.graph, &e);
     if (!t.params) fail_msg("params_new: %s", e.text);
-    t.plan = plan_new(
-        t.graph, t.params,
-        (struct plan_conf){.batch = input.n, .height = input.h, .width = input.w, .training = true},
-        &e);
+    t.plan = plan_new(t.graph, t.params,
+                      (struct plan_conf){.batch = input.n,
+                                         .height = input.h,
+                                         .width = input.w,
+                                         .training = true,
+                                         .precision = precision},
+                      &e);
     if (!t.plan) fail_msg("plan_new: %s", e.text);
     t.nx = shape_len(input);
     t.x = calloc(t.nx, sizeof *t.x);
@@ -181,7 +192,7 @@ void twin_copy(struct twin *t)
 void twin_fill(struct twin *t, uint64_t seed)
 {
     double least = 0;
-    for (uint32_t attempt = 0; least < 1e-6; attempt++) {
+    for (uint32_t attempt = 0; least < t->margin; attempt++) {
         struct rng r = rng_make(seed, RNG_TEST, attempt, 0);
         assert_true(attempt < 20);
         fill_normal(&r, t->nx, 0.1, 1, t->x);
@@ -208,6 +219,7 @@ double twin_condition(struct twin *t)
     struct rng r = rng_make(0, RNG_TEST, 2, 0);
     double worst = 0;
     b->single = true;
+    b->bf16 = a->bf16;
     for (int p = 0; p < a->nparams; p++)
         for (size_t i = 0; i < a->param[p].len; i++)
             b->param[p].val[i] = a->param[p].val[i] * (1 + (rng_below(&r, 2) ? 0x1p-24 : -0x1p-24));

@@ -12,6 +12,7 @@ struct twin {
     struct plan *plan;
     double *x, *target; /* target is NULL where the net ends in NAIVE_L2 */
     size_t nx, ntarget;
+    double margin;             /* of twin_fill */
     double *keep[NAIVE_STEPS]; /* masks of dropouts, as twin_compare found them in the engine */
 };
 
@@ -22,14 +23,15 @@ struct twin {
 struct graph *twin_graph(const struct naive_step *steps, struct shape input);
 
 /* A training plan for it. `conf`: the engine's graph is unet_build of that instead, its steps
- * naive_unet. */
+ * naive_unet. Where the engine rounds what its convolutions multiply to bfloat16, the naive net
+ * does, too: what remains to compare is the sums. */
 struct twin twin_new(const struct naive_step *steps, const struct unet_conf *conf,
-                     struct shape input);
+                     struct shape input, enum nn_precision precision);
 void twin_release(struct twin *t);
 
 /* Random numbers into input, target and parameters of both, drawn again while the naive pass comes
- * within 1e-6 of a kink of a ReLU or of a tie in a max pool, on whose two sides float32 and double
- * may lie. */
+ * within a margin of a kink of a ReLU or of a tie in a max pool, on whose two sides engine and
+ * oracle may lie: 1e-6, or what the precision needs. */
 void twin_fill(struct twin *t, uint64_t seed);
 /* The numbers of the naive net into the engine. */
 void twin_copy(struct twin *t);
@@ -44,7 +46,8 @@ struct twin_error {
 struct twin_error twin_compare(struct twin *t, struct step_key key);
 
 /* What float32 alone costs: the largest relative error of any gradient of the oracle when every
- * parameter is off by a relative 2^-24 and every intermediate value and gradient is rounded. Where
+ * parameter is off by a relative 2^-24 and every intermediate value and gradient is rounded; of
+ * bfloat16, how far the few numbers reach that then round the other way. Where
  * gradients nearly cancel (a norm behind a norm) it is large, and no float32 engine can be right; a
  * norm over two values keeps nothing but their order and counts as infinite. */
 double twin_condition(struct twin *t);
