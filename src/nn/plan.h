@@ -21,8 +21,14 @@ struct plan;
  *                relative errors of about 4e-6 a convolution (conv_kernel.h)
  *   fp32-direct  sums of float32 products in the plainest order, by the library
  *   bf16         factors rounded to 8 bits, sums in float32; where the processor has no such
- *                products it is fp32: see plan_precision */
+ *                products it is fp32 */
 enum nn_precision { NN_FP32, NN_FP32_DIRECT, NN_BF16 };
+extern const char *const nn_precisions[]; /* their names, NULL-ended */
+/* Why there are no bfloat16 products here, as the end of a sentence; NULL: there are. */
+const char *nn_bf16_missing(void);
+/* What computes when `asked` is asked for: NN_BF16 becomes NN_FP32 where its products are missing.
+ */
+enum nn_precision nn_precision_in_force(enum nn_precision asked);
 
 struct plan_conf {
     int batch, height, width; /* of the input */

@@ -24,6 +24,13 @@
                     "stop after so many without a better loss; 0: never"),                         \
             CFG_INT(struct fit_conf, ahead, "2", 1, 64, "batches", "prepared in advance"),         \
             CFG_INT(struct fit_conf, pictures, "4", 0, 16, "images", "shown in samples.png"),      \
+            CFG_CHOICE(                                                                            \
+                struct fit_conf, precision, "fp32", nn_precisions,                                 \
+                "convolutions, in training and validation: fp32, the fastest kernels with "        \
+                "the accuracy of float32; fp32-direct, plain sums of float32 products, to "        \
+                "compare with; bf16, factors rounded to 8 bits and sums in float32, faster "       \
+                "where the processor has such products (elsewhere it is fp32). Weights, "          \
+                "activations, gradients and statistics of normalisation are float32 in any case"), \
             CFG_GROUP(struct fit_conf, adam, adam_fields, "optimiser"),                            \
             CFG_GROUP(struct fit_conf, schedule, schedule_fields, "learning rate over time"),      \
             CFG_END                                                                                \
@@ -43,6 +50,7 @@ struct trainer {
     struct run *run;
     struct graph *graph;
     struct params *params;
+    enum nn_precision precision; /* in force */
     struct plan *plan;
     struct validation *validation;
     struct loader *loader;
@@ -60,6 +68,17 @@ static void clock_phase(struct trainer *t, int phase)
     double now = clock_seconds();
     t->seconds[phase] += now - t->mark;
     t->mark = now;
+}
+
+/* What is asked for and what computes may differ; that is said once. */
+static enum nn_precision precision_in_force(const struct fit_conf *c, const struct cli *cli)
+{
+    const enum nn_precision asked = (enum nn_precision)c->precision;
+    const enum nn_precision used = nn_precision_in_force(asked);
+    if (used != asked)
+        fprintf(stderr, "%s: warning: no kernels for fit.precision %s (%s); it trains in %s\n",
+                cli->command, nn_precisions[asked], nn_bf16_missing(), nn_precisions[used]);
+    return used;
 }
 
 static struct graph *fit_graph(const struct unet_conf *unet, struct err *e)
@@ -132,10 +151,14 @@ static int trainer_init(struct trainer *t, bool resume, struct err *e)
         if (ckpt_load(path, t->params, true, e) || run_rewind_metrics(t->run, t->at.step, e))
             return -1;
     }
-    struct plan_conf shape = {
-        .batch = c->batch, .height = task->height, .width = task->width, .training = true};
+    struct plan_conf shape = {.batch = c->batch,
+                              .height = task->height,
+                              .width = task->width,
+                              .training = true,
+                              .precision = t->precision};
     if (!(t->plan = plan_new(t->graph, t->params, shape, e))) return -1;
-    t->validation = validation_new(task, t->graph, t->params, c->batch, c->pictures, e);
+    shape.training = false;
+    t->validation = validation_new(task, t->graph, t->params, shape, c->pictures, e);
     if (!t->validation) return -1;
     struct loader_conf feed = {.size = c->batch,
                                .ahead = c->ahead,
@@ -280,7 +303,8 @@ static void report(const struct trainer *t, const double *scores, bool quiet)
 int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct run *run,
         const struct cli *cli, struct err *e)
 {
-    struct trainer t = {.task = task, .conf = c, .seed = seed, .run = run};
+    struct trainer t = {
+        .task = task, .conf = c, .seed = seed, .run = run, .precision = precision_in_force(c, cli)};
     double scores[TASK_MAX_SCORES] = {0};
     int bad = trainer_init(&t, cli->resume, e) || loop(&t, cli, scores, e);
     if (!bad) report(&t, scores, cli->quiet);
@@ -289,13 +313,16 @@ int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct
 }
 
 int fit_explain(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,
-                struct err *e)
+                const struct cli *cli, struct err *e)
 {
     struct params *p = NULL;
     struct plan *plan = NULL;
     struct graph *g = fit_graph(unet, e);
-    struct plan_conf shape = {
-        .batch = c->batch, .height = height, .width = width, .training = true};
+    struct plan_conf shape = {.batch = c->batch,
+                              .height = height,
+                              .width = width,
+                              .training = true,
+                              .precision = precision_in_force(c, cli)};
     bool ok = g && (p = params_new(g, e)) && (plan = plan_new(g, p, shape, e));
     if (ok) {
         printf("%zu parameters; activations and gradients of a batch of %d: %.1f MiB\n", p->len,

@@ -14,6 +14,7 @@ struct fit_conf {
     int patience;       /* validations without a better loss before stopping; 0: never */
     int ahead;          /* batches prepared in advance */
     int pictures;       /* validation samples shown in samples.png */
+    int precision;      /* enum nn_precision: as asked for, not as in force */
     struct adam_conf adam;
     struct schedule_conf schedule;
 };
@@ -28,4 +29,4 @@ int fit(const struct task *t, const struct fit_conf *c, uint64_t seed, struct ru
         const struct cli *cli, struct err *e);
 /* --explain: the network node by node, and memory, at the training's batch. */
 int fit_explain(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,
-                struct err *e);
+                const struct cli *cli, struct err *e);

@@ -36,9 +36,8 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
 
 static int explain(const void *conf, const struct cli *cli, struct err *e)
 {
-    (void)cli;
     const struct conf *c = conf;
-    return fit_explain(&c->network, &c->fit, c->data.height, c->data.width, e);
+    return fit_explain(&c->network, &c->fit, c->data.height, c->data.width, cli, e);
 }
 
 static int run(const void *conf, const struct cli *cli, struct err *e)
