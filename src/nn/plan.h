@@ -66,6 +66,22 @@ double plan_loss(const struct plan *p); /* the value of nn_l2 after a forward pa
 /* Of activations, gradients and scratch; weights in the layout of the kernels (at most twice the
  * parameters) are beside it. */
 size_t plan_arena_bytes(const struct plan *p);
-/* One line a node: name, shape, arena offset, MiB, the least milliseconds of a forward and a
- * backward step so far, kernels. */
-void plan_explain(const struct plan *p, FILE *out);
+
+struct plan_kernel {
+    char name[128];
+    int nodes;
+};
+/* What computes the convolutions, and how many of them: returns how many kernels there are, of
+ * which the first `room` are listed, in order of first use. */
+int plan_kernels(const struct plan *p, struct plan_kernel *list, int room);
+
+struct plan_yardstick {  /* zeros: not known */
+    double peak_gflops;  /* base/peak.h */
+    double step_seconds; /* the least of a whole step, with what is not the plan's: the optimiser */
+};
+/* A table, one line a node: name and, after a colon, that of the value; shape, arena offset and
+ * size of the output; what is kept for the backward step, and scratch; the least time of a forward
+ * and a backward step so far. Of convolutions the rates by the defining sum, in which a backward
+ * step counts once for every gradient that is wanted; of other nodes the bytes of all tensors they
+ * must read or write, once, over the time. Lines that sum up follow. */
+void plan_explain(const struct plan *p, struct plan_yardstick y, FILE *out);

@@ -5,6 +5,7 @@
 #include "base/stop.h"
 #include "nn/ckpt.h"
 #include "nn/plan.h"
+#include "train/explain.h"
 #include "train/validate.h"
 
 #include <math.h>
@@ -60,6 +61,7 @@ struct trainer {
     double loss_sum; /* since the last log line */
     int loss_count;
     double seconds[PHASES], mark;
+    double least_step; /* seconds, without waiting for data; 0: none yet */
 };
 
 /* Charges the time since the last call to a phase. */
@@ -70,8 +72,7 @@ static void clock_phase(struct trainer *t, int phase)
     t->mark = now;
 }
 
-/* What is asked for and what computes may differ; that is said once. */
-static enum nn_precision precision_in_force(const struct fit_conf *c, const struct cli *cli)
+enum nn_precision fit_precision(const struct fit_conf *c, const struct cli *cli)
 {
     const enum nn_precision asked = (enum nn_precision)c->precision;
     const enum nn_precision used = nn_precision_in_force(asked);
@@ -81,7 +82,7 @@ static enum nn_precision precision_in_force(const struct fit_conf *c, const stru
     return used;
 }
 
-static struct graph *fit_graph(const struct unet_conf *unet, struct err *e)
+struct graph *fit_graph(const struct unet_conf *unet, struct err *e)
 {
     struct graph *g = graph_new();
     int x = graph_input(g, "input", unet->in_channels);
@@ -181,6 +182,7 @@ static int step(struct trainer *t, struct err *e)
     const struct batch *b;
     if (loader_next(t->loader, &b, e)) return -1;
     clock_phase(t, WAIT);
+    const double start = t->mark;
     size_t n = (size_t)t->conf->batch;
     memcpy(plan_input(t->plan, "input"), b->input, n * t->task->train.input_len * sizeof(float));
     memcpy(plan_input(t->plan, "target"), b->target, n * t->task->train.target_len * sizeof(float));
@@ -200,6 +202,7 @@ static int step(struct trainer *t, struct err *e)
         schedule_lr(&t->conf->schedule, t->conf->adam.lr, (long)t->at.step, t->steps, t->per_epoch);
     adam_step(t->params, &t->conf->adam, lr, ++t->at.step);
     clock_phase(t, OPTIMISER);
+    if (t->least_step == 0.0 || t->mark - start < t->least_step) t->least_step = t->mark - start;
     t->at.loss_sum += loss;
     int since = (int)(t->at.step % LOG_EVERY);
     if (since && (long)t->at.step < t->steps) return 0;
@@ -300,37 +303,25 @@ static void report(const struct trainer *t, const double *scores, bool quiet)
                 100.0 * t->seconds[i] / total);
 }
 
+/* What the steps took, into the run directory. */
+static int explain(const struct trainer *t, struct err *e)
+{
+    char path[1200];
+    if (t->least_step == 0.0) return 0; /* the training had ended before */
+    return run_path(t->run, "explain.txt", path, sizeof path, e)
+               ? -1
+               : explain_file(t->plan, t->params, t->precision, t->least_step, path, e);
+}
+
 int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct run *run,
         const struct cli *cli, struct err *e)
 {
     struct trainer t = {
-        .task = task, .conf = c, .seed = seed, .run = run, .precision = precision_in_force(c, cli)};
+        .task = task, .conf = c, .seed = seed, .run = run, .precision = fit_precision(c, cli)};
     double scores[TASK_MAX_SCORES] = {0};
     int bad = trainer_init(&t, cli->resume, e) || loop(&t, cli, scores, e);
+    bad = bad || explain(&t, e);
     if (!bad) report(&t, scores, cli->quiet);
     trainer_release(&t);
     return bad ? -1 : 0;
-}
-
-int fit_explain(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,
-                const struct cli *cli, struct err *e)
-{
-    struct params *p = NULL;
-    struct plan *plan = NULL;
-    struct graph *g = fit_graph(unet, e);
-    struct plan_conf shape = {.batch = c->batch,
-                              .height = height,
-                              .width = width,
-                              .training = true,
-                              .precision = precision_in_force(c, cli)};
-    bool ok = g && (p = params_new(g, e)) && (plan = plan_new(g, p, shape, e));
-    if (ok) {
-        printf("%zu parameters; activations and gradients of a batch of %d: %.1f MiB\n", p->len,
-               c->batch, (double)plan_arena_bytes(plan) / (1 << 20));
-        plan_explain(plan, stdout);
-    }
-    plan_free(plan);
-    params_free(p);
-    graph_free(g);
-    return ok ? 0 : -1;
 }
