@@ -6,6 +6,7 @@
 #include "nn/ckpt.h"
 #include "nn/plan.h"
 #include "train/explain.h"
+#include "train/record.h"
 #include "train/validate.h"
 
 #include <math.h>
@@ -252,6 +253,11 @@ static bool out_of_patience(const struct trainer *t)
            since >= (uint64_t)t->validate_every * (uint64_t)t->conf->patience;
 }
 
+static bool finished(const struct trainer *t)
+{
+    return (long)t->at.step >= t->steps || out_of_patience(t);
+}
+
 static int stopped(struct trainer *t, struct err *e)
 {
     if (save(t, "last.h5", e)) return -1;
@@ -266,7 +272,7 @@ static int loop(struct trainer *t, const struct cli *cli, double *scores, struct
     char detail[128] = "";
     double loss = 0.0;
     t->mark = clock_seconds();
-    bool ended = (long)t->at.step >= t->steps || out_of_patience(t);
+    bool ended = finished(t);
     if (t->at.step && measure(t, scores, e)) return -1; /* resumed: nothing is saved by this */
     while (!ended && (long)t->at.step < t->steps) {
         if (stop_requested()) return stopped(t, e);
@@ -319,7 +325,9 @@ int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct
     struct trainer t = {
         .task = task, .conf = c, .seed = seed, .run = run, .precision = fit_precision(c, cli)};
     double scores[TASK_MAX_SCORES] = {0};
-    int bad = trainer_init(&t, cli->resume, e) || loop(&t, cli, scores, e);
+    int bad = trainer_init(&t, cli->resume, e) ||
+              (!finished(&t) && record_plan(run, cli, t.plan, t.precision, t.at.step, e)) ||
+              loop(&t, cli, scores, e);
     bad = bad || explain(&t, e);
     if (!bad) report(&t, scores, cli->quiet);
     trainer_release(&t);
