@@ -3,6 +3,24 @@
 const struct conv_kernel *const conv_kernels[] = {&conv_bf16, &conv_bf16_split, &conv_winograd,
                                                   &conv_direct, NULL};
 
+const char *const nn_precisions[] = {
+    [NN_FP32] = "fp32", [NN_FP32_DIRECT] = "fp32-direct", [NN_BF16] = "bf16", NULL};
+
+const char *nn_bf16_missing(void)
+{
+    const struct conv_conf any = {
+        .n = 1, .h = 32, .w = 32, .in = 32, .out = 32, .side = 3, .precision = NN_BF16};
+    if (dn_isa() < DN_ISA_AVX512_BF16)
+        return "the processor has no AVX512_BF16, or ONEDNN_MAX_CPU_ISA hides it";
+    if (conv_bf16.takes(&any, dn_isa())) return NULL;
+    return "the program was compiled without AVX512_BF16";
+}
+
+enum nn_precision nn_precision_in_force(enum nn_precision asked)
+{
+    return asked == NN_BF16 && nn_bf16_missing() ? NN_FP32 : asked;
+}
+
 int conv_node_plan(struct node *n, struct conv_conf c, struct err *e)
 {
     struct conv_state *s = n->state;

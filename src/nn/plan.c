@@ -284,11 +284,16 @@ const float *plan_output(const struct plan *p, const char *name, struct shape *s
     return span_at(p, p->data[v]);
 }
 
+static void keep_least(double *least, double seconds)
+{
+    if (*least == 0.0 || seconds < *least) *least = seconds;
+}
+
 /* Books the step at time t, which began at `start`; returns when the next one begins. */
 static double step_done(struct plan *p, int t, double start)
 {
-    const double end = clock_seconds(), spent = end - start;
-    if (p->least[t] == 0.0 || spent < p->least[t]) p->least[t] = spent;
+    const double end = clock_seconds();
+    keep_least(&p->least[t], end - start);
     if (!p->conf.poison) return end;
     poison_dead(p, t);
     return clock_seconds();
@@ -306,16 +311,24 @@ static void clear_gradients(const struct plan *p, int i)
     }
 }
 
+/* Brings the weights to the kernels, from `start` on; returns when the first step begins. */
+static double pack(struct plan *p, double start)
+{
+    for (int i = 0; i < p->nodes; i++)
+        if (p->node[i].op->pack) p->node[i].op->pack(&p->node[i], &p->io[i]);
+    p->seen = p->params->version + 1;
+    const double end = clock_seconds();
+    keep_least(&p->least_pack, end - start);
+    return end;
+}
+
 void plan_forward(struct plan *p, struct step_key key)
 {
     p->key = key;
     if (!key.sample) p->key.sample = p->sample;
-    if (p->seen != p->params->version + 1) {
-        for (int i = 0; i < p->nodes; i++)
-            if (p->node[i].op->pack) p->node[i].op->pack(&p->node[i], &p->io[i]);
-        p->seen = p->params->version + 1;
-    }
+    p->passes++;
     double start = clock_seconds();
+    if (p->seen != p->params->version + 1) start = pack(p, start);
     for (int i = 0; i < p->nodes; i++) {
         const struct node *n = &p->node[i];
         if (n->op->forward && !(n->flags & OP_ALIAS)) n->op->forward(n, &p->io[i]);
@@ -346,33 +359,4 @@ double plan_loss(const struct plan *p)
 size_t plan_arena_bytes(const struct plan *p)
 {
     return p->arena_bytes;
-}
-
-void plan_explain(const struct plan *p, FILE *out)
-{
-    const double mib = 1024.0 * 1024.0;
-    fprintf(out, "%-24s %-16s %9s %7s %8s %8s  %s\n", "node", "output", "at MiB", "MiB", "forward",
-            "backward", "kernels (times: least ms so far)");
-    for (int i = 0; i < p->nodes; i++) {
-        const struct node *n = &p->node[i];
-        const struct gnode *g = &p->g->node[i];
-        const struct shape s = n->y[0];
-        const char *tap = p->g->value[g->out[0]].name;
-        char shape[64], name[OP_NAME + GRAPH_NAME + 4], kernel[256] = "own";
-        snprintf(shape, sizeof shape, "%dx%dx%dx%d", s.n, s.h, s.w, s.c);
-        snprintf(name, sizeof name, "%s%s%s", n->name, tap[0] ? " " : "", tap);
-        if (n->flags & OP_ALIAS)
-            snprintf(kernel, sizeof kernel, "none, shares memory");
-        else if (n->flags & OP_INPUT)
-            snprintf(kernel, sizeof kernel, "filled by the caller");
-        else if (n->op->kernel)
-            n->op->kernel(n, kernel, sizeof kernel);
-        fprintf(out, "%-24s %-16s %9.2f %7.2f %8.2f %8.2f  %s\n", name, shape,
-                (double)p->span[p->data[g->out[0]]].offset / mib,
-                (double)(shape_len(s) * sizeof(float)) / mib, 1e3 * p->least[i],
-                1e3 * p->least[time_back(p, i)], kernel);
-    }
-    fprintf(out, "arena %.1f MiB (%.1f an image), weights for kernels %.1f MiB\n",
-            (double)p->arena_bytes / mib, (double)p->arena_bytes / mib / p->conf.batch,
-            (double)p->packed_bytes / mib);
 }

@@ -21,8 +21,14 @@ struct plan;
  *                relative errors of about 4e-6 a convolution (conv_kernel.h)
  *   fp32-direct  sums of float32 products in the plainest order, by the library
  *   bf16         factors rounded to 8 bits, sums in float32; where the processor has no such
- *                products it is fp32: see plan_precision */
+ *                products it is fp32 */
 enum nn_precision { NN_FP32, NN_FP32_DIRECT, NN_BF16 };
+extern const char *const nn_precisions[]; /* their names, NULL-ended */
+/* Why there are no bfloat16 products here, as the end of a sentence; NULL: there are. */
+const char *nn_bf16_missing(void);
+/* What computes when `asked` is asked for: NN_BF16 becomes NN_FP32 where its products are missing.
+ */
+enum nn_precision nn_precision_in_force(enum nn_precision asked);
 
 struct plan_conf {
     int batch, height, width; /* of the input */
@@ -60,6 +66,22 @@ double plan_loss(const struct plan *p); /* the value of nn_l2 after a forward pa
 /* Of activations, gradients and scratch; weights in the layout of the kernels (at most twice the
  * parameters) are beside it. */
 size_t plan_arena_bytes(const struct plan *p);
-/* One line a node: name, shape, arena offset, MiB, the least milliseconds of a forward and a
- * backward step so far, kernels. */
-void plan_explain(const struct plan *p, FILE *out);
+
+struct plan_kernel {
+    char name[128];
+    int nodes;
+};
+/* What computes the convolutions, and how many of them: returns how many kernels there are, of
+ * which the first `room` are listed, in order of first use. */
+int plan_kernels(const struct plan *p, struct plan_kernel *list, int room);
+
+struct plan_yardstick {  /* zeros: not known */
+    double peak_gflops;  /* base/peak.h */
+    double step_seconds; /* the least of a whole step, with what is not the plan's: the optimiser */
+};
+/* A table, one line a node: name and, after a colon, that of the value; shape, arena offset and
+ * size of the output; what is kept for the backward step, and scratch; the least time of a forward
+ * and a backward step so far. Of convolutions the rates by the defining sum, in which a backward
+ * step counts once for every gradient that is wanted; of other nodes the bytes of all tensors they
+ * must read or write, once, over the time. Lines that sum up follow. */
+void plan_explain(const struct plan *p, struct plan_yardstick y, FILE *out);

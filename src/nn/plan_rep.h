@@ -1,4 +1,4 @@
-/* The inside of a plan, for plan.c and live.c only. */
+/* The inside of a plan, for plan.c, live.c and explain.c only. */
 #pragma once
 
 #include "nn/arena.h"
@@ -25,7 +25,9 @@ struct plan {
     uint64_t seen;    /* version of the parameters that `packed` holds; 0: none */
     uint32_t *sample; /* [batch] 0, 1, … */
     struct step_key key;
-    double *least; /* [2 nodes] seconds of the fastest step at each time; 0: none yet */
+    double *least;     /* [2 nodes] seconds of the fastest step at each time; 0: none yet */
+    double least_pack; /* of bringing weights to the kernels */
+    long passes;       /* forward passes so far */
 };
 
 /* Time: forward step of node i is i; its backward step is 2 nodes - 1 - i. */

@@ -5,6 +5,8 @@
 #include "base/stop.h"
 #include "nn/ckpt.h"
 #include "nn/plan.h"
+#include "train/explain.h"
+#include "train/record.h"
 #include "train/validate.h"
 
 #include <math.h>
@@ -24,6 +26,13 @@
                     "stop after so many without a better loss; 0: never"),                         \
             CFG_INT(struct fit_conf, ahead, "2", 1, 64, "batches", "prepared in advance"),         \
             CFG_INT(struct fit_conf, pictures, "4", 0, 16, "images", "shown in samples.png"),      \
+            CFG_CHOICE(                                                                            \
+                struct fit_conf, precision, "fp32", nn_precisions,                                 \
+                "convolutions, in training and validation: fp32, the fastest kernels with "        \
+                "the accuracy of float32; fp32-direct, plain sums of float32 products, to "        \
+                "compare with; bf16, factors rounded to 8 bits and sums in float32, faster "       \
+                "where the processor has such products (elsewhere it is fp32). Weights, "          \
+                "activations, gradients and statistics of normalisation are float32 in any case"), \
             CFG_GROUP(struct fit_conf, adam, adam_fields, "optimiser"),                            \
             CFG_GROUP(struct fit_conf, schedule, schedule_fields, "learning rate over time"),      \
             CFG_END                                                                                \
@@ -43,6 +52,7 @@ struct trainer {
     struct run *run;
     struct graph *graph;
     struct params *params;
+    enum nn_precision precision; /* in force */
     struct plan *plan;
     struct validation *validation;
     struct loader *loader;
@@ -52,6 +62,7 @@ struct trainer {
     double loss_sum; /* since the last log line */
     int loss_count;
     double seconds[PHASES], mark;
+    double least_step; /* seconds, without waiting for data; 0: none yet */
 };
 
 /* Charges the time since the last call to a phase. */
@@ -62,7 +73,17 @@ static void clock_phase(struct trainer *t, int phase)
     t->mark = now;
 }
 
-static struct graph *fit_graph(const struct unet_conf *unet, struct err *e)
+enum nn_precision fit_precision(const struct fit_conf *c, const struct cli *cli)
+{
+    const enum nn_precision asked = (enum nn_precision)c->precision;
+    const enum nn_precision used = nn_precision_in_force(asked);
+    if (used != asked)
+        fprintf(stderr, "%s: warning: no kernels for fit.precision %s (%s); it trains in %s\n",
+                cli->command, nn_precisions[asked], nn_bf16_missing(), nn_precisions[used]);
+    return used;
+}
+
+struct graph *fit_graph(const struct unet_conf *unet, struct err *e)
 {
     struct graph *g = graph_new();
     int x = graph_input(g, "input", unet->in_channels);
@@ -132,10 +153,14 @@ static int trainer_init(struct trainer *t, bool resume, struct err *e)
         if (ckpt_load(path, t->params, true, e) || run_rewind_metrics(t->run, t->at.step, e))
             return -1;
     }
-    struct plan_conf shape = {
-        .batch = c->batch, .height = task->height, .width = task->width, .training = true};
+    struct plan_conf shape = {.batch = c->batch,
+                              .height = task->height,
+                              .width = task->width,
+                              .training = true,
+                              .precision = t->precision};
     if (!(t->plan = plan_new(t->graph, t->params, shape, e))) return -1;
-    t->validation = validation_new(task, t->graph, t->params, c->batch, c->pictures, e);
+    shape.training = false;
+    t->validation = validation_new(task, t->graph, t->params, shape, c->pictures, e);
     if (!t->validation) return -1;
     struct loader_conf feed = {.size = c->batch,
                                .ahead = c->ahead,
@@ -158,6 +183,7 @@ static int step(struct trainer *t, struct err *e)
     const struct batch *b;
     if (loader_next(t->loader, &b, e)) return -1;
     clock_phase(t, WAIT);
+    const double start = t->mark;
     size_t n = (size_t)t->conf->batch;
     memcpy(plan_input(t->plan, "input"), b->input, n * t->task->train.input_len * sizeof(float));
     memcpy(plan_input(t->plan, "target"), b->target, n * t->task->train.target_len * sizeof(float));
@@ -177,6 +203,7 @@ static int step(struct trainer *t, struct err *e)
         schedule_lr(&t->conf->schedule, t->conf->adam.lr, (long)t->at.step, t->steps, t->per_epoch);
     adam_step(t->params, &t->conf->adam, lr, ++t->at.step);
     clock_phase(t, OPTIMISER);
+    if (t->least_step == 0.0 || t->mark - start < t->least_step) t->least_step = t->mark - start;
     t->at.loss_sum += loss;
     int since = (int)(t->at.step % LOG_EVERY);
     if (since && (long)t->at.step < t->steps) return 0;
@@ -226,6 +253,11 @@ static bool out_of_patience(const struct trainer *t)
            since >= (uint64_t)t->validate_every * (uint64_t)t->conf->patience;
 }
 
+static bool finished(const struct trainer *t)
+{
+    return (long)t->at.step >= t->steps || out_of_patience(t);
+}
+
 static int stopped(struct trainer *t, struct err *e)
 {
     if (save(t, "last.h5", e)) return -1;
@@ -240,7 +272,7 @@ static int loop(struct trainer *t, const struct cli *cli, double *scores, struct
     char detail[128] = "";
     double loss = 0.0;
     t->mark = clock_seconds();
-    bool ended = (long)t->at.step >= t->steps || out_of_patience(t);
+    bool ended = finished(t);
     if (t->at.step && measure(t, scores, e)) return -1; /* resumed: nothing is saved by this */
     while (!ended && (long)t->at.step < t->steps) {
         if (stop_requested()) return stopped(t, e);
@@ -277,33 +309,27 @@ static void report(const struct trainer *t, const double *scores, bool quiet)
                 100.0 * t->seconds[i] / total);
 }
 
+/* What the steps took, into the run directory. */
+static int explain(const struct trainer *t, struct err *e)
+{
+    char path[1200];
+    if (t->least_step == 0.0) return 0; /* the training had ended before */
+    return run_path(t->run, "explain.txt", path, sizeof path, e)
+               ? -1
+               : explain_file(t->plan, t->params, t->precision, t->least_step, path, e);
+}
+
 int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct run *run,
         const struct cli *cli, struct err *e)
 {
-    struct trainer t = {.task = task, .conf = c, .seed = seed, .run = run};
+    struct trainer t = {
+        .task = task, .conf = c, .seed = seed, .run = run, .precision = fit_precision(c, cli)};
     double scores[TASK_MAX_SCORES] = {0};
-    int bad = trainer_init(&t, cli->resume, e) || loop(&t, cli, scores, e);
+    int bad = trainer_init(&t, cli->resume, e) ||
+              (!finished(&t) && record_plan(run, cli, t.plan, t.precision, t.at.step, e)) ||
+              loop(&t, cli, scores, e);
+    bad = bad || explain(&t, e);
     if (!bad) report(&t, scores, cli->quiet);
     trainer_release(&t);
     return bad ? -1 : 0;
-}
-
-int fit_explain(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,
-                struct err *e)
-{
-    struct params *p = NULL;
-    struct plan *plan = NULL;
-    struct graph *g = fit_graph(unet, e);
-    struct plan_conf shape = {
-        .batch = c->batch, .height = height, .width = width, .training = true};
-    bool ok = g && (p = params_new(g, e)) && (plan = plan_new(g, p, shape, e));
-    if (ok) {
-        printf("%zu parameters; activations and gradients of a batch of %d: %.1f MiB\n", p->len,
-               c->batch, (double)plan_arena_bytes(plan) / (1 << 20));
-        plan_explain(plan, stdout);
-    }
-    plan_free(plan);
-    params_free(p);
-    graph_free(g);
-    return ok ? 0 : -1;
 }

@@ -3,6 +3,7 @@
 
 #include "base/cli.h"
 #include "nn/adam.h"
+#include "nn/plan.h"
 #include "train/run.h"
 #include "train/schedule.h"
 #include "train/task.h"
@@ -14,6 +15,7 @@ struct fit_conf {
     int patience;       /* validations without a better loss before stopping; 0: never */
     int ahead;          /* batches prepared in advance */
     int pictures;       /* validation samples shown in samples.png */
+    int precision;      /* enum nn_precision: as asked for, not as in force */
     struct adam_conf adam;
     struct schedule_conf schedule;
 };
@@ -26,6 +28,7 @@ int fit_check(const struct unet_conf *unet, int height, int width, struct err *e
  * when the run is resumed: the result is the same, bit for bit, as without the interruption. */
 int fit(const struct task *t, const struct fit_conf *c, uint64_t seed, struct run *run,
         const struct cli *cli, struct err *e);
-/* --explain: the network node by node, and memory, at the training's batch. */
-int fit_explain(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,
-                struct err *e);
+/* The network with its loss: inputs "input" and "target", outputs "output" and "loss". */
+struct graph *fit_graph(const struct unet_conf *unet, struct err *e);
+/* The precision in force; a warning on stderr where it is not the one asked for. */
+enum nn_precision fit_precision(const struct fit_conf *c, const struct cli *cli);

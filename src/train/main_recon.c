@@ -1,5 +1,6 @@
 /* train-recon config.yaml */
 #include "base/cli.h"
+#include "train/explain.h"
 #include "train/fit.h"
 #include "train/recon.h"
 #include "train/sets.h"
@@ -34,9 +35,8 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
 
 static int explain(const void *conf, const struct cli *cli, struct err *e)
 {
-    (void)cli;
     const struct conf *c = conf;
-    return fit_explain(&c->network, &c->fit, c->data.height, c->data.width, e);
+    return explain_training(&c->network, &c->fit, c->data.height, c->data.width, cli, e);
 }
 
 static int run(const void *conf, const struct cli *cli, struct err *e)

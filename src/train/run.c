@@ -2,7 +2,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
-#include "base/par.h"
+#include "train/record.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 int run_path(const struct run *r, const char *file, char *path, size_t size, struct err *e)
@@ -86,30 +84,6 @@ static int check_resumed(const struct run *r, const char *text, const char *cons
     return bad ? err_wrap(e, "%s", r->dir) : 0;
 }
 
-static int write_machine(const struct run *r, const struct cli *cli, uint64_t seed, struct err *e)
-{
-    struct utsname u = {0};
-    uname(&u);
-    char cpu[128] = "unknown", line[512], now[32], path[1200];
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "model name : %127[^\n]", cpu) == 1) break;
-    if (f) fclose(f);
-    time_t t = time(NULL);
-    struct tm tm;
-    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
-    json_t *j = json_pack("{s:s s:s s:s s:s s:s s:s s:i s:I}", "command", cli->command, "version",
-                          cli_version(), "started", now, "system", u.sysname, "release", u.release,
-                          "cpu", cpu, "threads", par_threads(), "seed", (json_int_t)seed);
-    char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
-    json_decref(j);
-    if (!text) return err_set(e, ERR_FAILED, "out of memory while writing run.json");
-    int bad =
-        run_path(r, "run.json", path, sizeof path, e) || io_write_text(path, text, strlen(text), e);
-    free(text);
-    return bad ? -1 : 0;
-}
-
 /* Two trainings in one directory would overwrite each other. The lock goes with the process. */
 static int lock_directory(struct run *r, struct err *e)
 {
@@ -154,7 +128,7 @@ static int open_files(struct run *r, const struct cli *cli, const char *text, si
 {
     char path[1200];
     if (run_path(r, "config.resolved.yaml", path, sizeof path, e) ||
-        io_write_text(path, text, len, e) || write_machine(r, cli, seed, e) ||
+        io_write_text(path, text, len, e) || (!begun && record_start(r, cli, seed, e)) ||
         run_path(r, "metrics.jsonl", path, sizeof path, e))
         return -1;
     /* Lines of an earlier start that never reached a checkpoint are of no training. */

@@ -1,10 +1,11 @@
 /* A run directory: everything one training leaves behind.
  *
  *     config.resolved.yaml   the configuration with every default filled in
- *     run.json               program version, machine, libraries, seed, threads
+ *     run.json               program version, machine, libraries, seed, threads, kernels (record.h)
  *     metrics.jsonl          one JSON object a line: training loss, and scores at each validation
  *     last.h5, best.h5       checkpoints (nn/ckpt.h)
  *     samples.png            pictures of the latest validation
+ *     explain.txt            at the end: nodes, memory, kernels and times of a step (nn/plan.h)
  *
  * A directory that holds a checkpoint is never started over: it is resumed or left alone. */
 #pragma once

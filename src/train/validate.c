@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "base/png.h"
 #include "data/normalise.h"
-#include "nn/plan.h"
 
 #include <string.h>
 
@@ -19,7 +18,7 @@ struct validation {
 };
 
 struct validation *validation_new(const struct task *t, const struct graph *g, struct params *p,
-                                  int batch, int pictures, struct err *e)
+                                  struct plan_conf shape, int pictures, struct err *e)
 {
     struct validation *v = mem_new(1, sizeof *v, e);
     if (!v) return NULL;
@@ -34,7 +33,6 @@ struct validation *validation_new(const struct task *t, const struct graph *g, s
     v->high = mem_new(tiles, sizeof *v->high, e);
     v->title = mem_new(tiles, sizeof *v->title, e);
     v->scratch = mem_new(pixels, sizeof *v->scratch, e);
-    struct plan_conf shape = {.batch = batch, .height = t->height, .width = t->width};
     v->plan = plan_new(g, p, shape, e);
     if (!v->tile || !v->pixels || !v->low || !v->high || !v->title || !v->scratch || !v->plan) {
         validation_free(v);

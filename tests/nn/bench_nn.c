@@ -25,9 +25,9 @@
  */
 #include "base/mem.h"
 #include "base/par.h"
+#include "base/peak.h"
 #include "base/progress.h"
 #include "base/rng.h"
-#include "fma.h"
 #include "nn/adam.h"
 #include "nn/dn.h"
 #include "nn/graph_rep.h"
@@ -42,8 +42,6 @@ enum { WORDS = 12, DECISIONS = 64 };
 
 static const struct unet_conf nets[] = {{1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1},
                                         {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0}};
-static const char *const precisions[] = {
-    [NN_FP32] = "fp32", [NN_FP32_DIRECT] = "fp32-direct", [NN_BF16] = "bf16", NULL};
 static const struct adam_conf adam = {1e-3, 0.9, 0.999, 1e-8};
 
 struct job {
@@ -145,12 +143,17 @@ static double step(struct bench *b, double *forward_seconds)
 /* False: there is no precision of that name. */
 static bool set_precision(struct plan_conf *c, const char *name)
 {
-    for (int k = 0; precisions[k]; k++)
-        if (!strcmp(name, precisions[k])) {
+    for (int k = 0; nn_precisions[k]; k++)
+        if (!strcmp(name, nn_precisions[k])) {
             c->precision = (enum nn_precision)k;
             return true;
         }
     return false;
+}
+
+static void explain_plan(const struct plan *p)
+{
+    plan_explain(p, (struct plan_yardstick){.peak_gflops = peak_fma_gflops(0.1)}, stdout);
 }
 
 /* The commands, each with its words after the first; what they print ends with their "ok" line. */
@@ -281,7 +284,7 @@ static int cmd_losses(struct bench *b, char **word, struct err *e)
 static int cmd_fma(struct bench *b, char **word, struct err *e)
 {
     (void)b, (void)e;
-    printf("ok %.2f\n", fma_gflops(word[0] ? atof(word[0]) : 0.05));
+    printf("ok %.2f\n", peak_fma_gflops(word[0] ? atof(word[0]) : 0.05));
     return 0;
 }
 
@@ -296,7 +299,7 @@ static int cmd_explain(struct bench *b, char **word, struct err *e)
 {
     (void)word;
     if (!b->plan) return err_set(e, ERR_USAGE, "there is no plan");
-    plan_explain(b->plan, stdout);
+    explain_plan(b->plan);
     puts("ok");
     return 0;
 }
@@ -305,7 +308,7 @@ static int cmd_info(struct bench *b, char **word, struct err *e)
 {
     (void)b, (void)word, (void)e;
     printf("ok onednn=%s isa=%s threads=%d fma=%s\n", dn_version(), dn_isa_name(dn_isa()),
-           par_threads(), fma_vector());
+           par_threads(), peak_vector());
     return 0;
 }
 
@@ -372,7 +375,7 @@ static int once(struct job job, int steps, bool explain)
            (double)mem_resident() / 1048576.0);
     if (job.conf.training) printf(" loss=%.6f", plan_loss(b.plan));
     printf("\n");
-    if (explain) plan_explain(b.plan, stdout);
+    if (explain) explain_plan(b.plan);
     bench_release(&b);
     return 0;
 }

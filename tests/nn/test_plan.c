@@ -616,7 +616,7 @@ static void test_no_reference_kernel(void **state)
         char *text = NULL;
         size_t size = 0;
         FILE *f = open_memstream(&text, &size);
-        plan_explain(plan, f);
+        plan_explain(plan, (struct plan_yardstick){0}, f);
         fclose(f);
         assert_non_null(strstr(text, "block1.conv1"));
         if (strstr(text, "ref")) fail_msg("a reference kernel:\n%s", text);

@@ -1,4 +1,4 @@
-#include "fma.h"
+#include "base/peak.h"
 
 #include "base/par.h"
 #include "base/progress.h"
@@ -41,7 +41,7 @@ static void multiply(void *ctx, int thread)
     w->sink[thread % 64] = a[0][0];
 }
 
-double fma_gflops(double seconds)
+double peak_fma_gflops(double seconds)
 {
     const int threads = par_threads();
     struct work w = {.turns = 100000};
@@ -60,7 +60,7 @@ double fma_gflops(double seconds)
     return 1e-9 * flops / spent;
 }
 
-const char *fma_vector(void)
+const char *peak_vector(void)
 {
     return BYTES == 64 ? "512-bit" : BYTES == 32 ? "256-bit" : "128-bit";
 }

@@ -1,0 +1,103 @@
+#include "train/explain.h"
+
+#include "base/io.h"
+#include "base/par.h"
+#include "base/peak.h"
+#include "base/progress.h"
+#include "base/rng.h"
+#include "nn/dn.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { LEAST_STEPS = 2, MOST_STEPS = 8 };
+static const double STEPS_SECONDS = 5.0, PEAK_SECONDS = 0.1;
+static const uint64_t SEED = 1;
+
+static void heading(const struct params *p, enum nn_precision precision, FILE *out)
+{
+    fprintf(out, "%zu parameters; precision %s, %d threads, %s, oneDNN %s\n", p->len,
+            nn_precisions[precision], par_threads(), dn_isa_name(dn_isa()), dn_version());
+}
+
+static void fill(struct plan *plan, const char *name, size_t len, uint32_t stream)
+{
+    struct rng r = rng_make(SEED, RNG_TEST, 0, stream);
+    float *x = plan_input(plan, name);
+    for (size_t i = 0; i < len; i++)
+        x[i] = (float)rng_normal(&r);
+}
+
+/* Trains for a few seconds; returns the steps, and the least seconds of one into *least. */
+static int run_steps(struct plan *plan, struct params *p, const struct adam_conf *adam,
+                     double *least)
+{
+    const double begin = clock_seconds();
+    int steps = 0;
+    *least = INFINITY;
+    while (steps < LEAST_STEPS || (steps < MOST_STEPS && clock_seconds() - begin < STEPS_SECONDS)) {
+        const double start = clock_seconds();
+        plan_forward(plan, (struct step_key){.seed = SEED, .epoch = (uint32_t)steps});
+        plan_backward(plan);
+        adam_step(p, adam, adam->lr, (uint64_t)++steps);
+        *least = fmin(*least, clock_seconds() - start);
+    }
+    return steps;
+}
+
+static void measure_and_print(struct plan *plan, struct params *p, const struct unet_conf *unet,
+                              const struct fit_conf *c, size_t pixels)
+{
+    struct plan_yardstick y = {.peak_gflops = peak_fma_gflops(PEAK_SECONDS)};
+    params_init(p, SEED);
+    fill(plan, "input", pixels * (size_t)unet->in_channels, 0);
+    fill(plan, "target", pixels * (size_t)unet->out_channels, 1);
+    const int steps = run_steps(plan, p, &c->adam, &y.step_seconds);
+    y.peak_gflops = fmax(y.peak_gflops, peak_fma_gflops(PEAK_SECONDS));
+    printf("times: the least of %d training steps on random numbers\n\n", steps);
+    plan_explain(plan, y, stdout);
+}
+
+int explain_training(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,
+                     const struct cli *cli, struct err *e)
+{
+    struct params *p = NULL;
+    struct plan *plan = NULL;
+    struct graph *g = fit_graph(unet, e);
+    struct plan_conf shape = {.batch = c->batch,
+                              .height = height,
+                              .width = width,
+                              .training = true,
+                              .precision = fit_precision(c, cli)};
+    bool ok = g && (p = params_new(g, e)) && (plan = plan_new(g, p, shape, e));
+    if (ok) {
+        heading(p, shape.precision, stdout);
+        printf("activations and gradients of a batch of %d: %.1f MiB\n", c->batch,
+               (double)plan_arena_bytes(plan) / (1 << 20));
+        fflush(stdout); /* the rest takes seconds */
+        measure_and_print(plan, p, unet, c, (size_t)c->batch * (size_t)height * (size_t)width);
+    }
+    plan_free(plan);
+    params_free(p);
+    graph_free(g);
+    return ok ? 0 : -1;
+}
+
+int explain_file(const struct plan *plan, const struct params *p, enum nn_precision precision,
+                 double step_seconds, const char *path, struct err *e)
+{
+    const struct plan_yardstick y = {.peak_gflops = peak_fma_gflops(PEAK_SECONDS),
+                                     .step_seconds = step_seconds};
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    if (f) {
+        heading(p, precision, f);
+        plan_explain(plan, y, f);
+    }
+    int bad = !f || fclose(f);
+    bad =
+        bad ? err_set(e, ERR_FAILED, "%s: out of memory", path) : io_write_text(path, text, len, e);
+    free(text);
+    return bad ? -1 : 0;
+}

@@ -1,0 +1,157 @@
+#include "train/record.h"
+
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/par.h"
+#include "nn/dn.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+enum { KERNELS = 64, MAX_BYTES = 1 << 20 };
+
+/* On these the bits of a training depend, besides its configuration and data. */
+static const char *const compared[] = {"isa", "onednn", "threads", "precision", "kernels", NULL};
+
+static json_t *now(void)
+{
+    char text[32];
+    struct tm tm;
+    const time_t t = time(NULL);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
+    return json_string(text);
+}
+
+static json_t *processor(void)
+{
+    char name[128] = "unknown", line[512];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "model name : %127[^\n]", name) == 1) break;
+    if (f) fclose(f);
+    return json_string(name);
+}
+
+static json_t *machine(void)
+{
+    return json_pack("{s:o s:s s:s s:i}", "cpu", processor(), "isa", dn_isa_name(dn_isa()),
+                     "onednn", dn_version(), "threads", par_threads());
+}
+
+/* The machine, and what the plan uses of it. */
+static json_t *facts(const struct plan *p, enum nn_precision precision)
+{
+    struct plan_kernel list[KERNELS];
+    const int n = plan_kernels(p, list, KERNELS);
+    json_t *kernels = json_object(), *j = machine();
+    for (int i = 0; i < n && i < KERNELS; i++)
+        json_object_set_new(kernels, list[i].name, json_integer(list[i].nodes));
+    json_object_set_new(j, "precision", json_string(nn_precisions[precision]));
+    json_object_set_new(j, "kernels", kernels);
+    return j;
+}
+
+/* Takes j. */
+static int put(const struct run *r, json_t *j, struct err *e)
+{
+    char path[1200], *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
+    json_decref(j);
+    if (!text) return err_set(e, ERR_FAILED, "out of memory while writing run.json");
+    int bad =
+        run_path(r, "run.json", path, sizeof path, e) || io_write_text(path, text, strlen(text), e);
+    free(text);
+    return bad ? -1 : 0;
+}
+
+/* What is there; an empty object where it cannot be read, of which then nothing is known. */
+static json_t *get(const struct run *r)
+{
+    char path[1200], *text = NULL;
+    size_t len;
+    json_t *j = NULL;
+    if (!run_path(r, "run.json", path, sizeof path, NULL))
+        text = io_read_text(path, MAX_BYTES, &len, NULL);
+    if (text) j = json_loads(text, 0, NULL);
+    mem_free(text);
+    if (json_is_object(j)) return j;
+    json_decref(j);
+    return json_object();
+}
+
+int record_start(const struct run *r, const struct cli *cli, uint64_t seed, struct err *e)
+{
+    struct utsname u = {0};
+    uname(&u);
+    json_t *j = json_pack("{s:s s:s s:o s:s s:s s:I}", "command", cli->command, "version",
+                          cli_version(), "started", now(), "system", u.sysname, "release",
+                          u.release, "seed", (json_int_t)seed);
+    json_object_update_new(j, machine());
+    return put(r, j, e);
+}
+
+static void print_value(FILE *out, const json_t *j)
+{
+    char *text = j ? json_dumps(j, JSON_ENCODE_ANY) : NULL;
+    fputs(text ? text : "unknown", out);
+    free(text);
+}
+
+/* The keys of what differs from the start. */
+static json_t *differences(const json_t *start, const json_t *is)
+{
+    json_t *keys = json_array();
+    for (int i = 0; compared[i]; i++)
+        if (!json_equal(json_object_get(start, compared[i]), json_object_get(is, compared[i])))
+            json_array_append_new(keys, json_string(compared[i]));
+    return keys;
+}
+
+/* Of differences now, or of those of an earlier resumption, which stay in the weights. */
+static void warn(const struct cli *cli, const json_t *record, const json_t *is, const json_t *keys)
+{
+    bool before = false;
+    const json_t *list = json_object_get(record, "resumed");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        before |= json_array_size(json_object_get(json_array_get(list, i), "differs")) > 0;
+    if (!before && !json_array_size(keys)) return;
+    fprintf(stderr,
+            "%s: warning: the bits of this training will differ from those of an uninterrupted one",
+            cli->command);
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        const char *key = json_string_value(json_array_get(keys, i));
+        fprintf(stderr, "%s %s was ", i ? ";" : ":", key);
+        print_value(stderr, json_object_get(record, key));
+        fputs(", is ", stderr);
+        print_value(stderr, json_object_get(is, key));
+    }
+    fputs(json_array_size(keys) ? "\n" : ": so did an earlier resumption (run.json)\n", stderr);
+}
+
+static void add_resumption(const struct cli *cli, json_t *record, json_t *is, uint64_t step)
+{
+    json_t *keys = differences(record, is), *list = json_object_get(record, "resumed");
+    warn(cli, record, is, keys);
+    json_t *entry = json_pack("{s:o s:I}", "time", now(), "step", (json_int_t)step);
+    json_object_update(entry, is);
+    json_object_set_new(entry, "differs", keys);
+    if (!json_is_array(list)) {
+        list = json_array();
+        json_object_set_new(record, "resumed", list);
+    }
+    json_array_append_new(list, entry);
+}
+
+int record_plan(const struct run *r, const struct cli *cli, const struct plan *p,
+                enum nn_precision precision, uint64_t step, struct err *e)
+{
+    json_t *record = get(r), *is = facts(p, precision);
+    if (cli->resume)
+        add_resumption(cli, record, is, step);
+    else
+        json_object_update(record, is);
+    json_decref(is);
+    return put(r, record, e);
+}
