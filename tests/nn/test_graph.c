@@ -137,6 +137,10 @@ static int same_prefix(struct graph *g, int x)
 {
     return nn_conv(g, nn_conv(g, x, "c", 3, 3, true), "c", 3, 3, true);
 }
+static int no_name(struct graph *g, int x)
+{
+    return nn_conv(g, x, NULL, 3, 3, true);
+}
 static int same_name(struct graph *g, int x)
 {
     return graph_name(g, nn_relu(g, x), "input");
@@ -191,6 +195,7 @@ static void test_mistakes(void **state)
         {bad_value, "input 1 of 'relu' is not a value"},
         {bad_l2, "l2 of 6 and 12 channels"},
         {same_prefix, "two nodes are named 'c'"},
+        {no_name, "'conv' has parameters but no name"},
         {same_name, "two values are named 'input'"},
         {long_name, "cannot name a value"},
     };
