@@ -244,11 +244,12 @@ void bf16_multiply(struct bf16_worker *w, const struct bf16_product *p, float *c
         return;
     }
 #endif
+    (void)w; /* where there is no AMX */
 #ifdef __AVX512BF16__
     avx_multiply(p, c);
 #else
     assert(!"this program was compiled without bfloat16");
-    (void)w, (void)c;
+    (void)c;
 #endif
 }
 

@@ -151,13 +151,15 @@ static int long_name(struct graph *g, int x)
 static void test_folding(void **state)
 {
     (void)state;
-    enum { ALONE, TWICE, SEEN, SHARED, NO_WRITER, KINDS };
-    static const int nodes[KINDS] = {2, 3, 3, 5, 3};
-    static const float slopes[KINDS] = {0.2f, 0.2f, 1.0f, 1.0f, 1.0f};
+    enum { ALONE, DECONV, TWICE, SEEN, SHARED, NO_WRITER, KINDS };
+    static const int nodes[KINDS] = {2, 2, 3, 3, 5, 3};
+    static const float slopes[KINDS] = {0.2f, 0.2f, 0.2f, 1.0f, 1.0f, 1.0f};
     for (int k = 0; k < KINDS; k++) {
         struct graph *g = graph_new();
         const int x = graph_input(g, "input", 2);
-        const int c = k == NO_WRITER ? nn_maxpool(g, x) : nn_conv(g, x, "a", 4, 3, true);
+        const int c = k == NO_WRITER ? nn_maxpool(g, x)
+                      : k == DECONV  ? nn_deconv(g, x, "a", 4, true)
+                                     : nn_conv(g, x, "a", 4, 3, true);
         int y = nn_leaky_relu(g, c, 0.2f);
         if (k == TWICE) y = nn_leaky_relu(g, y, 0.5f);
         if (k == SEEN) graph_output(g, graph_name(g, c, "linear"));
