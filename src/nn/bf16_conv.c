@@ -72,7 +72,6 @@ static void *make(const struct conv_conf *conf, enum dn_isa isa, bool split, str
     c->forward = pass_make(c, conf->in, conf->up ? 2 : 1, conf->up ? 2 * conf->out : conf->out, 0);
     c->weights = bf16_gradient_make(c);
     c->data = pass_make(c, c->wide, 1, conf->in, c->weights.wide ? 0 : c->weights.rows);
-    if (!c->weights.wide && c->weights.slab < c->data.scratch) c->weights.slab = c->data.scratch;
     const size_t data = c->weights.wide ? c->data.scratch * (size_t)c->data.threads : 0;
     const size_t weights = bf16_gradient_scratch(c);
     need->packed =
@@ -235,12 +234,11 @@ static void run_columns(const struct bf16_job *j, struct bf16_worker *worker, co
     }
 }
 
-void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int slab, bf16 *x)
+void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int slab, const bf16 *x)
 {
     const struct bf16_pass *p = j->p;
     const int image = slab / p->slabs, from = slab % p->slabs * p->rows;
     const int rows = bf16_smaller(p->h - from, p->rows);
-    bf16_map_pixels(&j->x, p->gap, image * (p->h + p->gap) + from, rows + 2 * p->gap, x, p->low);
     for (int g = 0; g < p->groups; g++) {
         const struct bf16_run *run = &j->y.run[g];
         float *to = (float *)(uintptr_t)run->at + (size_t)image * run->image +
@@ -248,6 +246,15 @@ void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int sla
         for (int pair = 0; pair < p->pairs; pair++)
             run_columns(j, worker, x, rows, g, pair, to);
     }
+}
+
+static void bring_slab(const struct bf16_job *j, int slab, bf16 *x)
+{
+    const struct bf16_pass *p = j->p;
+    const int image = slab / p->slabs, from = slab % p->slabs * p->rows;
+    const int rows = bf16_smaller(p->h - from, p->rows);
+    bf16_map_pixels(&j->x, p->gap, image * (p->h + p->gap) + from, rows + 2 * p->gap, true, x,
+                    p->low, 0, NULL);
 }
 
 /* A thread's memory goes with the number of a run of the outer loop; slabs go to who is free. */
@@ -264,7 +271,9 @@ static void run_pass(const struct bf16_job *j, enum bf16_unit unit, unsigned cha
 #pragma omp atomic capture
             slab = next++;
             if (slab >= all) break;
-            bf16_run_slab(j, &worker, slab, (bf16 *)(scratch + (size_t)t * j->p->scratch));
+            bf16 *x = (bf16 *)(scratch + (size_t)t * j->p->scratch);
+            bring_slab(j, slab, x);
+            bf16_run_slab(j, &worker, slab, x);
         }
         bf16_end(&worker);
     }

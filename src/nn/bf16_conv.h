@@ -6,8 +6,8 @@
 #include "nn/conv_kernel.h"
 
 enum {
-    BF16_SLAB_BYTES = 640 << 10, /* a thread's bfloat16 numbers, in its L2 cache */
-    BF16_LEAST_ROWS = 4,         /* of a slab */
+    BF16_SLAB_BYTES = 512 << 10, /* a thread's bfloat16 numbers, in its L2 cache */
+    BF16_LEAST_ROWS = 4,          /* of a slab */
 };
 
 struct bf16_pass {                      /* columns of y by products of the pixels of x */
@@ -22,8 +22,9 @@ struct bf16_gradient { /* of the weights */
     bool wide;
     int rows, slabs, parts;   /* rows of a slab; slabs of an image; parts of all slabs */
     int groups, lefts;        /* blocks of 32 channels of x and of dy */
-    size_t x, x_low, y_low;   /* numbers: of x in a slab; to the low halves */
-    size_t slab, block, sums; /* bytes: of a slab; of a part's gradient; of its sums of dy */
+    int chunks;               /* of rows, brought into bfloat16 one by one, where `wide` */
+    size_t pixels, x, pairs;  /* numbers of a slab: of dy, x, and dy in pairs; without low halves */
+    size_t slab, block, sums; /* bytes: of a slab; of a part's gradient; of a part's sums of dy */
 };
 
 struct bf16_conv {
@@ -44,8 +45,8 @@ struct bf16_job { /* a pass over a batch */
     float slope;
     bool split;
 };
-/* Slab `slab` of all images, brought into bfloat16 at x. */
-void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int slab, bf16 *x);
+/* Slab `slab` of all images, whose pixels and `gap` rows around are at x. */
+void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int slab, const bf16 *x);
 
 /* Where the weights of a channel of dy's map, and of a channel of x, are stored. */
 size_t bf16_stored_wide(const struct bf16_conv *c, int k);

@@ -23,6 +23,7 @@ enum {
     MOST_PARTS = 64,
     NARROW_BYTES = 1 << 20, /* gradients up to this size are summed in parts */
     SUM_STEPS = 8,          /* of pixels at a time: what they read stays in the L1 cache */
+    CHUNK_ROWS = 16,
 };
 
 static int group_channels(const struct bf16_conv *c, int group)
@@ -39,19 +40,19 @@ struct bf16_gradient bf16_gradient_make(const struct bf16_conv *c)
                               .lefts = bf16_divide_up(c->wide, SIDE)};
     g.block = (size_t)(g.groups * g.lefts * c->taps) * BLOCK * sizeof(float);
     g.wide = g.block > NARROW_BYTES;
-    const int channels = c->side * (g.wide ? f->in : group_channels(c, 0));
-    const size_t row =
-        (size_t)f->w * (size_t)(channels + SIDE * g.lefts) * sizeof(bf16) * (size_t)bf16_planes(c);
+    const int factor = c->side * group_channels(c, 0), all = g.wide ? c->side * f->in : factor;
+    const size_t row = (size_t)f->w * (size_t)(factor + SIDE * g.lefts + c->wide) * sizeof(bf16) *
+                       (size_t)bf16_planes(c);
     g.rows = g.wide ? bf16_map_rows(&x, c->gap)
                     : bf16_rows_within(f->h, bf16_rows_of(BF16_SLAB_BYTES, row));
     g.slabs = g.wide ? 1 : bf16_divide_up(f->h, g.rows);
+    g.chunks = bf16_divide_up(g.rows, CHUNK_ROWS);
     const int most = bf16_smaller(MOST_PARTS, (int)(PARTS_BYTES / g.block) + 1);
-    g.parts = g.wide ? 1 : bf16_smaller(f->n * g.slabs, most);
-    g.x = bf16_map_channel(&x, g.rows + 2 * c->gap) * (size_t)channels;
-    const size_t ys = bf16_map_tile(&y, g.rows) * (size_t)(2 * g.lefts);
-    g.x_low = c->split ? g.x : 0;
-    g.y_low = c->split ? ys : 0;
-    g.slab = bf16_lines((g.x + ys) * (size_t)bf16_planes(c) * sizeof(bf16));
+    g.parts = g.wide ? g.chunks : bf16_smaller(f->n * g.slabs, most);
+    g.pixels = bf16_map_pixels_len(&y, c->gap, g.rows + 2 * c->gap);
+    g.x = bf16_map_channel(&x, g.rows + 2 * c->gap) * (size_t)all;
+    g.pairs = (size_t)(2 * g.lefts) * bf16_map_tile(&y, g.rows);
+    g.slab = bf16_lines((g.pixels + g.x + g.pairs) * (size_t)bf16_planes(c) * sizeof(bf16));
     g.sums = bf16_lines((size_t)(SIDE * g.lefts) * sizeof(double));
     return g;
 }
@@ -60,7 +61,7 @@ size_t bf16_gradient_scratch(const struct bf16_conv *c)
 {
     const struct bf16_gradient *g = &c->weights;
     if (!c->conf.backward) return 0;
-    if (g->wide) return g->slab + g->sums;
+    if (g->wide) return g->slab + g->sums * (size_t)g->parts;
     return g->slab * (size_t)c->forward.threads + (g->block + g->sums) * (size_t)g->parts;
 }
 
@@ -75,19 +76,26 @@ struct share { /* what the threads work on */
 };
 
 struct factors { /* of one slab */
-    bf16 *x, *y;
-    size_t channel, tile;
+    bf16 *pixels, *x, *pairs;
+    size_t channel, tile; /* distances in x and pairs */
+    size_t pixels_low, x_low, pairs_low;
     int from, rows; /* of dy */
 };
 
 static struct factors factors_of(const struct share *s, unsigned char *slab, int from, int rows)
 {
     const struct bf16_conv *c = s->c;
-    bf16 *x = (bf16 *)slab;
-    return (struct factors){.x = x,
-                            .y = x + c->weights.x * (size_t)bf16_planes(c),
+    const struct bf16_gradient *g = &c->weights;
+    const size_t planes = (size_t)bf16_planes(c);
+    bf16 *at = (bf16 *)slab;
+    return (struct factors){.pixels = at,
+                            .x = at + g->pixels * planes,
+                            .pairs = at + (g->pixels + g->x) * planes,
                             .channel = bf16_map_channel(&s->x, rows + 2 * c->gap),
                             .tile = bf16_map_tile(&s->dy, rows),
+                            .pixels_low = c->split ? g->pixels : 0,
+                            .x_low = c->split ? g->x : 0,
+                            .pairs_low = c->split ? g->pairs : 0,
                             .from = from,
                             .rows = rows};
 }
@@ -97,13 +105,15 @@ static void bring_x(const struct share *s, const struct factors *f, int group, b
 {
     const struct bf16_conv *c = s->c;
     bf16_map_channels(&s->x, c->side, f->from - c->gap, f->rows + 2 * c->gap, group * SIDE,
-                      group_channels(c, group), to, c->weights.x_low);
+                      group_channels(c, group), to, f->x_low);
 }
 
-static void bring_dy(const struct share *s, const struct factors *f, int block, double *sums)
+static void bring_pairs(const struct share *s, const struct factors *f, int block)
 {
-    bf16_map_pairs(&s->dy, s->c->gap, f->from, f->rows, block, f->y, s->c->weights.y_low,
-                   sums + 16 * block);
+    const struct bf16_conv *c = s->c;
+    const int before = c->gap * (c->conf.w + c->gap); /* the row above */
+    bf16_map_pairs(&s->dy, c->gap, f->pixels + (size_t)before * (size_t)c->wide, f->pixels_low,
+                   f->rows, block, f->pairs, f->pairs_low);
 }
 
 /* Blocks of the gradient: for every group `side` blocks of rows, each for all blocks of columns;
@@ -118,13 +128,12 @@ static void multiply_blocks(const struct bf16_conv *c, struct bf16_worker *worke
                             const struct factors *f, const bf16 *x, int group, int up, int left,
                             bool add, float *to)
 {
-    const struct bf16_gradient *g = &c->weights;
     const int steps = bf16_divide_up(f->rows * c->conf.w, SIDE);
     x += (size_t)(up * SIDE) * f->channel + SIDE;
-    const bf16 *y = f->y + (size_t)(2 * left) * f->tile;
+    const bf16 *y = f->pairs + (size_t)(2 * left) * f->tile;
     struct bf16_product q = {
-        .a = {.step = SIDE, .tile = 16 * f->channel, .low = g->x_low, .row = f->channel},
-        .b = {.step = TILE, .tile = f->tile, .low = g->y_low},
+        .a = {.step = SIDE, .tile = 16 * f->channel, .low = f->x_low, .row = f->channel},
+        .b = {.step = TILE, .tile = f->tile, .low = f->pairs_low},
         .segments = 1,
         .rows = bf16_smaller(c->side * group_channels(c, group) - up * SIDE, SIDE),
         .columns = bf16_smaller(c->wide - left * SIDE, SIDE),
@@ -180,9 +189,11 @@ static void sum_part(const struct share *s, struct bf16_worker *worker, int part
         const int i = k % g->slabs * g->rows, rows = bf16_smaller(c->conf.h - i, g->rows);
         const int from = k / g->slabs * (c->conf.h + c->gap) + c->gap + i;
         const struct factors f = factors_of(s, slab, from, rows);
-        if (s->data) bf16_run_slab(s->data, worker, k, (bf16 *)slab);
+        bf16_map_pixels(&s->dy, c->gap, from - c->gap, rows + 2 * c->gap, true, f.pixels,
+                        f.pixels_low, c->gap, sums);
+        if (s->data) bf16_run_slab(s->data, worker, k, f.pixels);
         for (int b = 0; b < bf16_map_blocks(c->wide); b++)
-            bring_dy(s, &f, b, sums);
+            bring_pairs(s, &f, b);
         for (int group = 0; group < g->groups; group++) {
             bring_x(s, &f, group, f.x);
             for (int up = 0; up < blocks_of(c, group); up++)
@@ -248,12 +259,24 @@ static void sum_block(const struct share *s, struct bf16_worker *worker, const s
     store_blocks(c, group, up, left, to, s->dw);
 }
 
+/* Rows of dy in chunks, each with sums of its own. */
+static void bring_chunk(const struct share *s, const struct factors *f, int chunk)
+{
+    const struct bf16_conv *c = s->c;
+    const int row = chunk * CHUNK_ROWS, all = f->rows + 2 * c->gap;
+    const bool end = chunk + 1 == c->weights.chunks;
+    const int rows = end ? all - row : CHUNK_ROWS;
+    bf16_map_pixels(&s->dy, c->gap, row - c->gap, rows, end,
+                    f->pixels + (size_t)(row * (c->conf.w + c->gap)) * (size_t)c->wide,
+                    f->pixels_low, 0, s->sums + (size_t)chunk * (c->weights.sums / sizeof(double)));
+}
+
 static void sum_wide(const struct share *s)
 {
     const struct bf16_conv *c = s->c;
     const struct bf16_gradient *g = &c->weights;
     const struct factors f = factors_of(s, s->slabs, 0, g->rows);
-    memset(s->sums, 0, g->sums);
+    memset(s->sums, 0, g->sums * (size_t)g->parts);
 #pragma omp parallel
     {
         struct bf16_worker worker;
@@ -262,8 +285,11 @@ static void sum_wide(const struct share *s)
         for (int k = 0; k < g->groups; k++)
             bring_x(s, &f, k, f.x + (size_t)(k * SIDE * c->side) * f.channel);
 #pragma omp for schedule(dynamic, 1)
+        for (int k = 0; k < g->chunks; k++)
+            bring_chunk(s, &f, k);
+#pragma omp for schedule(dynamic, 1)
         for (int b = 0; b < bf16_map_blocks(c->wide); b++)
-            bring_dy(s, &f, b, s->sums);
+            bring_pairs(s, &f, b);
 #pragma omp for collapse(2)
         for (int k = 0; k < g->groups * c->side; k++)
             for (int left = 0; left < g->lefts; left++)

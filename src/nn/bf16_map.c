@@ -57,11 +57,6 @@ size_t bf16_map_channel(const struct bf16_map *m, int rows)
     return ((len + STEP - 1) / STEP | 1) * STEP;
 }
 
-size_t bf16_map_tile(const struct bf16_map *m, int rows)
-{
-    return round_up((size_t)(rows * m->w), STEP) * LANES;
-}
-
 /* --- vectors --- */
 
 INLINE __mmask16 first(int lanes)
@@ -157,33 +152,80 @@ static struct place place_of(const struct bf16_map *m, int k, int i)
 
 /* --- pixels --- */
 
-void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bf16 *to, size_t low)
+/* Adds n numbers, of pixels of c channels, to the c vectors of `sum`: number i to number i mod 16
+ * c, which belongs to channel i mod c. */
+static void add_run(const float *at, const float *sign, float slope, size_t n, size_t c, float *sum)
 {
-    const size_t c = (size_t)m->c;
+    for (size_t i = 0, k = 0; i < n; i += LANES, k = k + 1 == c ? 0 : k + 1) {
+        const __mmask16 some = first((int)(n - i < LANES ? n - i : LANES));
+        __m512 v = _mm512_maskz_loadu_ps(some, at + i);
+        if (sign) v = back_through(v, _mm512_maskz_loadu_ps(some, sign + i), slope);
+        _mm512_storeu_ps(sum + k * LANES, _mm512_add_ps(_mm512_loadu_ps(sum + k * LANES), v));
+    }
+}
+
+/* The sums of a row of a run of `len` channels, in pieces of at most MOST channels' vectors. */
+static void sum_row(const struct bf16_map *m, int run, const struct place *p, double *sum)
+{
+    enum { MOST = 128 };
+    float part[MOST * LANES];
+    const struct bf16_run *r = &m->run[run];
+    const bool dense = r->pixel == (size_t)r->len && r->len <= MOST;
+    const size_t c = (size_t)r->len;
+    if (dense) {
+        memset(part, 0, c * LANES * sizeof *part);
+        add_run(p->at[run], p->sign[run], m->slope, (size_t)m->w * c, c, part);
+        for (size_t i = 0; i < c * LANES; i++)
+            sum[i % c] += (double)part[i];
+        return;
+    }
+    for (size_t from = 0; from < c; from += LANES) {
+        const int lanes = c - from < LANES ? (int)(c - from) : LANES;
+        memset(part, 0, LANES * sizeof *part);
+        for (int j = 0; j < m->w; j++) {
+            const size_t at = (size_t)j * r->pixel + from;
+            add_run(p->at[run] + at, p->sign[run] ? p->sign[run] + at : NULL, m->slope,
+                    (size_t)lanes, 1, part);
+        }
+        for (int k = 0; k < lanes; k++)
+            sum[from + (size_t)k] += (double)part[k];
+    }
+}
+
+static void pixels_row(const struct bf16_map *m, const struct place *p, bf16 *to, size_t low)
+{
+    if (m->runs == 1) {
+        convert(p->at[0], p->sign[0], m->slope, (size_t)m->w * (size_t)m->c, to, low);
+        return;
+    }
+    for (int j = 0; j < m->w; j++)
+        for (int r = 0; r < m->runs; r++) {
+            const size_t at = (size_t)j * m->run[r].pixel, len = (size_t)m->run[r].len;
+            convert(p->at[r] + at, p->sign[r] ? p->sign[r] + at : NULL, m->slope, len, to, low);
+            to += len;
+        }
+}
+
+void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool end, bf16 *to,
+                     size_t low, int halo, double *sum)
+{
+    const size_t c = (size_t)m->c, width = (size_t)(m->w + gap) * c;
     zero(to, low, (size_t)gap * c);
     to += (size_t)gap * c;
-    for (int row = from; row < from + rows; row++) {
+    for (int row = from; row < from + rows; row++, to += width) {
         int k, i;
         if (!find_row(m, gap, row, &k, &i)) {
-            zero(to, low, (size_t)(m->w + gap) * c);
-            to += (size_t)(m->w + gap) * c;
+            zero(to, low, width);
             continue;
         }
         const struct place p = place_of(m, k, i);
-        if (m->runs == 1) {
-            convert(p.at[0], p.sign[0], m->slope, (size_t)m->w * c, to, low);
-            to += (size_t)m->w * c;
-        }
-        for (int j = 0; m->runs == 2 && j < m->w; j++)
-            for (int r = 0; r < 2; r++) {
-                const size_t at = (size_t)j * m->run[r].pixel, len = (size_t)m->run[r].len;
-                convert(p.at[r] + at, p.sign[r] ? p.sign[r] + at : NULL, m->slope, len, to, low);
-                to += len;
-            }
-        zero(to, low, (size_t)gap * c);
-        to += (size_t)gap * c;
+        pixels_row(m, &p, to, low);
+        zero(to + (size_t)m->w * c, low, (size_t)gap * c);
+        if (!sum || row < from + halo || row >= from + rows - halo) continue;
+        for (int r = 0, channel = 0; r < m->runs; channel += m->run[r++].len)
+            sum_row(m, r, &p, sum + channel);
     }
-    zero(to, low, SLACK);
+    if (end) zero(to, low, SLACK + (size_t)gap * c);
 }
 
 /* --- channels, four at a time --- */
@@ -333,118 +375,49 @@ void bf16_map_channels(const struct bf16_map *m, int side, int from, int rows, i
 
 /* --- pairs --- */
 
-/* 16 channels of a pixel: the first ones of run 0, then those of run 1. */
-struct lanes {
-    int first, second; /* channel of each run to begin with */
-    __mmask16 in0, in1;
-};
-
-static struct lanes lanes_at(const struct bf16_map *m, int c)
-{
-    const int len = m->run[0].len, here = len - c; /* channels left in run 0 */
-    struct lanes l = {here > 0 ? c : 0, c > len ? c - len : 0, first(here), 0};
-    if (m->runs == 2) l.in1 = first(m->c - c) & (__mmask16)~l.in0;
-    return l;
-}
-
-INLINE __m512 load(const float *run0, const float *run1, const struct lanes *l)
-{
-    const __m512 v = _mm512_maskz_loadu_ps(l->in0, run0 + l->first);
-    return l->in1 ? _mm512_mask_expandloadu_ps(v, l->in1, run1 + l->second) : v;
-}
-
-INLINE __m512 load_pixel(const struct bf16_map *m, const struct place *p, int column, bool sign,
-                         const struct lanes *l)
-{
-    const size_t a = (size_t)column * m->run[0].pixel, b = (size_t)column * m->run[1].pixel;
-    const __m512 v = load(p->at[0] + a, l->in1 ? p->at[1] + b : NULL, l);
-    if (!sign) return v;
-    return back_through(v, load(p->sign[0] + a, l->in1 ? p->sign[1] + b : NULL, l), m->slope);
-}
-
 INLINE void store_pairs(bf16 *to, __m256i even, __m256i odd)
 {
     const __m512i upper = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16);
     _mm512_storeu_si512(to, _mm512_or_si512(upper, _mm512_cvtepu16_epi32(even)));
 }
 
-struct pairing { /* pixels one by one in, pairs out */
-    bf16 *to;
-    size_t low;
-    __m512 waiting, sum; /* the first of a pair */
-    bool waits;
-};
-
-INLINE void put_pair(struct pairing *g, size_t low, __m512 even, __m512 odd)
+/* `count` pixels, w of each row, rows parted by a gap. */
+static void pairs_plane(const bf16 *at, size_t c, int w, int gap, int count, __mmask16 lanes,
+                        bf16 *to)
 {
-    const __m256i e = high_of(even), o = high_of(odd);
-    store_pairs(g->to, e, o);
-    if (low) store_pairs(g->to + low, low_of(even, e), low_of(odd, o));
-    g->sum = _mm512_add_ps(g->sum, _mm512_add_ps(even, odd));
-    g->to += STEP;
-}
-
-static void put(struct pairing *g, __m512 v)
-{
-    if (g->waits)
-        put_pair(g, g->low, g->waiting, v);
-    else
-        g->waiting = v;
-    g->waits = !g->waits;
-}
-
-INLINE void put_row(struct pairing *g, size_t low, const struct bf16_map *m, const struct place *p,
-                    bool sign, const struct lanes *l)
-{
-    int j = 0;
-    if (g->waits) put(g, load_pixel(m, p, j++, sign, l));
-    for (; j + 2 <= m->w; j += 2)
-        put_pair(g, low, load_pixel(m, p, j, sign, l), load_pixel(m, p, j + 1, sign, l));
-    if (j < m->w) put(g, load_pixel(m, p, j, sign, l));
-}
-
-static void put_some_row(struct pairing *g, const struct bf16_map *m, const struct place *p,
-                         const struct lanes *l)
-{
-    if (p->sign[0] && g->low)
-        put_row(g, g->low, m, p, true, l);
-    else if (p->sign[0])
-        put_row(g, 0, m, p, true, l);
-    else if (g->low)
-        put_row(g, g->low, m, p, false, l);
-    else
-        put_row(g, 0, m, p, false, l);
-}
-
-void bf16_map_pairs(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
-                    size_t low, double *sum)
-{
-    const __m512 none = _mm512_setzero_ps();
-    const size_t tile = bf16_map_tile(m, rows);
-    const struct lanes l = lanes_at(m, block * LANES);
-    struct pairing g = {.to = to + (size_t)block * tile, .low = low};
-    const bf16 *end = g.to + tile;
-    for (int r = from; r < from + rows; r++) {
-        int k, i;
-        g.sum = none; /* of a row in float32 */
-        if (find_row(m, gap, r, &k, &i)) {
-            const struct place p = place_of(m, k, i);
-            put_some_row(&g, m, &p, &l);
-        } else {
-            for (int j = 0; j < m->w; j++)
-                put(&g, none);
-        }
-        float part[LANES];
-        _mm512_storeu_ps(part, g.sum);
-        for (k = 0; k < LANES; k++)
-            sum[k] += (double)part[k];
+    const size_t mend = (size_t)gap * c;
+    int column = 0, p = 0;
+    for (; p + 2 <= count; p += 2, to += STEP) {
+        const __m256i even = _mm256_maskz_loadu_epi16(lanes, at);
+        at += c;
+        if (++column == w) at += mend, column = 0;
+        store_pairs(to, even, _mm256_maskz_loadu_epi16(lanes, at));
+        at += c;
+        if (++column == w) at += mend, column = 0;
     }
-    g.sum = none;
-    if (g.waits) put(&g, none);
-    for (int k = 0; k < LANES; k++) /* the sum of the last pair of an odd number of pixels */
-        sum[k] += (double)((const float *)&g.sum)[k];
-    while (g.to < end)
-        put_pair(&g, low, none, none);
+    if (p < count) {
+        store_pairs(to, _mm256_maskz_loadu_epi16(lanes, at), _mm256_setzero_si256());
+        p += 2;
+        to += STEP;
+    }
+    for (; p % STEP; p += 2, to += STEP)
+        _mm512_storeu_si512(to, _mm512_setzero_si512());
+}
+
+void bf16_map_pairs(const struct bf16_map *m, int gap, const bf16 *pixels, size_t pixels_low,
+                    int rows, int block, bf16 *to, size_t low)
+{
+    const __mmask16 lanes = first(m->c - block * LANES);
+    const size_t tile = bf16_map_tile(m, rows);
+    const bf16 *at = pixels + (size_t)gap * (size_t)m->c + (size_t)(block * LANES);
+    to += (size_t)block * tile;
+    pairs_plane(at, (size_t)m->c, m->w, gap, rows * m->w, lanes, to);
+    if (low) pairs_plane(at + pixels_low, (size_t)m->c, m->w, gap, rows * m->w, lanes, to + low);
+}
+
+size_t bf16_map_tile(const struct bf16_map *m, int rows)
+{
+    return round_up((size_t)(rows * m->w), STEP) * LANES;
 }
 
 int bf16_map_blocks(int channels)

@@ -31,8 +31,11 @@ void bf16_map_relu(struct bf16_map *m, float slope, const float *y); /* y as the
 int bf16_map_rows(const struct bf16_map *m, int gap);
 
 /* Pixels of rows from, …, from + rows - 1 one after the other, each of c numbers:
- * number (row - from) (w + gap) + gap + column. Low halves (where `low`) lie that far behind. */
-void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bf16 *to, size_t low);
+ * number (row - from) (w + gap) + gap + column. Low halves (where `low`) lie that far behind.
+ * Behind the last row come zeros, as far as bf16_map_pixels_len says, if this is the `end`. Adds to
+ * sum[c], when not NULL, the sum of each channel over all rows but the first and last `halo`. */
+void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool end, bf16 *to,
+                     size_t low, int halo, double *sum);
 size_t bf16_map_pixels_len(const struct bf16_map *m, int gap, int rows);
 
 /* For the gradient of weights the summands are pixels, number (row - from) w + column, without
@@ -45,10 +48,11 @@ void bf16_map_channels(const struct bf16_map *m, int side, int from, int rows, i
                        int channels, bf16 *to, size_t low);
 size_t bf16_map_channel(const struct bf16_map *m, int rows);
 
-/* As factor b, in pairs of pixels, zeros up to a multiple of 32 pixels. Of all channels, the 16 of
- * block `block`, which begins at to + block bf16_map_tile; adds the sum of each to sum[0..15]. */
-void bf16_map_pairs(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
-                    size_t low, double *sum);
+/* As factor b, in pairs of pixels, zeros up to a multiple of 32 pixels, of `rows` rows as
+ * bf16_map_pixels made them. Of all channels, the 16 of block `block`, which begins at
+ * to + block bf16_map_tile. */
+void bf16_map_pairs(const struct bf16_map *m, int gap, const bf16 *pixels, size_t pixels_low,
+                    int rows, int block, bf16 *to, size_t low);
 size_t bf16_map_tile(const struct bf16_map *m, int rows);
 int bf16_map_blocks(int channels); /* of 16 */
 
