@@ -45,19 +45,21 @@ static size_t round_up(size_t n, size_t to)
 
 size_t bf16_map_pixels_len(const struct bf16_map *m, int gap, int rows)
 {
-    const size_t pixels = (size_t)(gap + rows * (m->w + gap));
+    /* the results of a gap are computed and thrown away: its neighbours on the right are read */
+    const size_t pixels = (size_t)(2 * gap + rows * (m->w + gap));
     return round_up(pixels * (size_t)m->c + SLACK, STEP);
 }
 
-size_t bf16_map_channel(const struct bf16_map *m, int gap, int rows)
+size_t bf16_map_channel(const struct bf16_map *m, int rows)
 {
     /* an odd number of cache lines: channels fall into different sets */
-    return (((size_t)(gap + rows * (m->w + gap)) + SLACK + STEP - 1) / STEP | 1) * STEP;
+    const size_t len = STEP + (size_t)(rows * m->w) + SLACK;
+    return ((len + STEP - 1) / STEP | 1) * STEP;
 }
 
-size_t bf16_map_tile(const struct bf16_map *m, int gap, int rows)
+size_t bf16_map_tile(const struct bf16_map *m, int rows)
 {
-    return round_up((size_t)(rows * (m->w + gap)), STEP) * LANES;
+    return round_up((size_t)(rows * m->w), STEP) * LANES;
 }
 
 /* --- vectors --- */
@@ -223,8 +225,14 @@ struct four { /* channels of a run, of a row */
     float slope;
 };
 
-INLINE void four_block(const struct four *f, int j, int pixels, size_t channel, bf16 *to,
-                       size_t low)
+struct rows { /* of the factor: distances of channels, and of copies of all channels */
+    size_t channel, copy, low;
+    int side;
+};
+
+/* Once for each column of the kernel, shifted. What runs over the edges is mended by edges(). */
+INLINE void four_block(const struct four *f, int j, int pixels, int side, size_t low,
+                       const struct rows *r, bf16 *to)
 {
     const __mmask8 some = (__mmask8)((1 << f->channels) - 1);
     __m512 v[FOUR], y[FOUR];
@@ -235,21 +243,40 @@ INLINE void four_block(const struct four *f, int j, int pixels, size_t channel, 
             v[k] = back_through(v[k], y[k], f->slope);
     }
     transpose_four(v);
-    for (int k = 0; k < FOUR; k++)
-        if (k < f->channels) store_split(to + (size_t)k * channel + j, low, first(pixels), v[k]);
+    for (int k = 0; k < FOUR; k++) {
+        if (k >= f->channels) break;
+        const __mmask16 lanes = first(pixels);
+        const __m256i high = high_of(v[k]), rest = low ? low_of(v[k], high) : high;
+        for (int b = 0; b < side; b++) {
+            bf16 *at = to + (size_t)b * r->copy + (size_t)k * r->channel + j + side / 2 - b;
+            _mm256_mask_storeu_epi16(at, lanes, high);
+            if (low) _mm256_mask_storeu_epi16(at + low, lanes, rest);
+        }
+    }
 }
 
-static void four_row(const struct four *f, int w, size_t channel, bf16 *to, size_t low)
+INLINE void four_row(const struct four *f, int w, int side, size_t low, const struct rows *r,
+                     bf16 *to)
 {
     int j = 0;
     for (; j + LANES <= w; j += LANES)
-        four_block(f, j, LANES, channel, to, low);
-    if (j < w) four_block(f, j, w - j, channel, to, low);
+        four_block(f, j, LANES, side, low, r, to);
+    if (j < w) four_block(f, j, w - j, side, low, r, to);
+}
+
+static void four_some_row(const struct four *f, int w, const struct rows *r, bf16 *to)
+{
+    if (r->side == 3 && r->low)
+        four_row(f, w, 3, r->low, r, to);
+    else if (r->side == 3)
+        four_row(f, w, 3, 0, r, to);
+    else
+        four_row(f, w, 1, r->low, r, to);
 }
 
 /* Channels c, …, c + channels - 1 of a row, from one run after the other. */
 static void channels_row(const struct bf16_map *m, const struct place *p, int c, int channels,
-                         size_t channel, bf16 *to, size_t low)
+                         const struct rows *rows, bf16 *to)
 {
     while (channels > 0) {
         const int r = c >= m->run[0].len, at = r ? c - m->run[0].len : c;
@@ -259,40 +286,49 @@ static void channels_row(const struct bf16_map *m, const struct place *p, int c,
                                .pixel = m->run[r].pixel,
                                .channels = here < FOUR ? here : FOUR,
                                .slope = m->slope};
-        four_row(&f, m->w, channel, to, low);
+        four_some_row(&f, m->w, rows, to);
         c += f.channels;
         channels -= f.channels;
-        to += (size_t)f.channels * channel;
+        to += (size_t)f.channels * rows->channel;
     }
 }
 
-void bf16_map_channels(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
-                       size_t low)
+/* A row of w pixels has been written at `to` in every copy: the copy shifted to the right lacks its
+ * first pixel, where it has the last of the row before; the one shifted to the left lacks its last,
+ * and has put its own first pixel before its row. */
+static void edges(int w, int channels, const struct rows *r, bf16 *to)
 {
-    const size_t width = (size_t)(m->w + gap), channel = bf16_map_channel(m, gap, rows);
-    const int left = m->c - block * LANES, channels = left < LANES ? left : LANES;
-    to += (size_t)(block * LANES) * channel;
-    for (int r = 0; r < rows; r++) {
+    for (int c = 0; r->side == 3 && c < channels; c++) {
+        bf16 *right = to + (size_t)c * r->channel, *left = right + 2 * r->copy;
+        zero(right, r->low, 1);
+        zero(left - 1, r->low, 1);
+        zero(left + w - 1, r->low, 1);
+    }
+}
+
+void bf16_map_channels(const struct bf16_map *m, int side, int from, int rows, int channel,
+                       int channels, bf16 *to, size_t low)
+{
+    const size_t len = bf16_map_channel(m, rows), all = (size_t)(rows * m->w);
+    const struct rows r = {len, len * (size_t)channels, low, side};
+    for (int k = 0; k < side * channels; k++) {
+        zero(to + (size_t)k * len, low, STEP);
+        zero(to + (size_t)k * len + STEP + all, low, SLACK - 1);
+    }
+    to += STEP;
+    for (int row = from; row < from + rows; row++, to += m->w) {
         int k, i;
-        bf16 *row = to + (size_t)gap + (size_t)r * width;
-        const bool real = find_row(m, gap, from + r, &k, &i);
-        if (real) {
+        if (find_row(m, side / 2, row, &k, &i)) {
             const struct place p = place_of(m, k, i);
-            channels_row(m, &p, block * LANES, channels, channel, row, low);
+            channels_row(m, &p, channel, channels, &r, to);
+        } else {
+            for (k = 0; k < side * channels; k++)
+                zero(to + (size_t)k * len, low, (size_t)m->w);
         }
-        for (int c = 0; c < channels; c++) {
-            bf16 *at = row + (size_t)c * channel;
-            if (!real)
-                zero(at, low, width);
-            else if (gap)
-                zero(at + m->w, low, (size_t)gap);
-        }
+        edges(m->w, channels, &r, to);
     }
-    for (int c = 0; c < channels; c++) {
-        bf16 *at = to + (size_t)c * channel;
-        zero(at, low, (size_t)gap);
-        zero(at + (size_t)gap + (size_t)rows * width, low, SLACK - 1);
-    }
+    for (int c = 0; side == 3 && c < channels; c++) /* behind the last row */
+        zero(to + (size_t)c * len, low, 1);
 }
 
 /* --- pairs --- */
@@ -384,7 +420,7 @@ void bf16_map_pairs(const struct bf16_map *m, int gap, int from, int rows, int b
                     size_t low, double *sum)
 {
     const __m512 none = _mm512_setzero_ps();
-    const size_t tile = bf16_map_tile(m, gap, rows);
+    const size_t tile = bf16_map_tile(m, rows);
     const struct lanes l = lanes_at(m, block * LANES);
     struct pairing g = {.to = to + (size_t)block * tile, .low = low};
     const bf16 *end = g.to + tile;
@@ -394,10 +430,8 @@ void bf16_map_pairs(const struct bf16_map *m, int gap, int from, int rows, int b
         if (find_row(m, gap, r, &k, &i)) {
             const struct place p = place_of(m, k, i);
             put_some_row(&g, m, &p, &l);
-            for (int j = 0; j < gap; j++)
-                put(&g, none);
         } else {
-            for (int j = 0; j < m->w + gap; j++)
+            for (int j = 0; j < m->w; j++)
                 put(&g, none);
         }
         float part[LANES];

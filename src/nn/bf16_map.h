@@ -35,18 +35,21 @@ int bf16_map_rows(const struct bf16_map *m, int gap);
 void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bf16 *to, size_t low);
 size_t bf16_map_pixels_len(const struct bf16_map *m, int gap, int rows);
 
-/* The same pixels channel by channel, bf16_map_channel numbers apart. Of all channels, the 16 of
- * block `block`; `to` is where channel 0 goes. */
-void bf16_map_channels(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
-                       size_t low);
-size_t bf16_map_channel(const struct bf16_map *m, int gap, int rows);
+/* For the gradient of weights the summands are pixels, number (row - from) w + column, without
+ * zeros between rows.
+ *
+ * As factor a, channels from, …, from + channels - 1 at a time: row b channels + c of it has
+ * channel c of the pixel `b - side / 2` columns to the right (side 1 or 3; zeros beyond the edges).
+ * Rows are bf16_map_channel numbers apart, of which the first BF16_SIDE are room. */
+void bf16_map_channels(const struct bf16_map *m, int side, int from, int rows, int channel,
+                       int channels, bf16 *to, size_t low);
+size_t bf16_map_channel(const struct bf16_map *m, int rows);
 
-/* Pairs of pixels as factor b, without the first zero: pixel (row - from) (w + gap) + column, zeros
- * up to a multiple of 32 pixels. Of all channels, the 16 of block `block`, which begins at
- * to + block bf16_map_tile; adds the sum of each to sum[0..15]. */
+/* As factor b, in pairs of pixels, zeros up to a multiple of 32 pixels. Of all channels, the 16 of
+ * block `block`, which begins at to + block bf16_map_tile; adds the sum of each to sum[0..15]. */
 void bf16_map_pairs(const struct bf16_map *m, int gap, int from, int rows, int block, bf16 *to,
                     size_t low, double *sum);
-size_t bf16_map_tile(const struct bf16_map *m, int gap, int rows);
+size_t bf16_map_tile(const struct bf16_map *m, int rows);
 int bf16_map_blocks(int channels); /* of 16 */
 
 /* Weights as factor b: 16 columns of two summands. Column k < columns of a summand is at

@@ -6,7 +6,7 @@
 #ifdef __AVX512BF16__
 #include <immintrin.h>
 #endif
-#ifdef __AMX_BF16__
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -15,7 +15,7 @@
 
 /* --- AMX --- */
 
-#ifdef __AMX_BF16__
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)
 
 /* Linux saves the tiles of a process that has asked for them. */
 static bool amx_granted(void)
@@ -220,7 +220,7 @@ static void avx_multiply(const struct bf16_product *p, float *c)
 
 bool bf16_unit_works(enum bf16_unit unit)
 {
-#ifdef __AMX_BF16__
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)
     if (unit == BF16_AMX) return amx_granted();
 #endif
 #ifdef __AVX512BF16__
@@ -238,23 +238,24 @@ void bf16_begin(struct bf16_worker *w, enum bf16_unit unit)
 void bf16_multiply(struct bf16_worker *w, const struct bf16_product *p, float *c)
 {
     assert(p->rows >= 1 && p->rows <= BF16_SIDE && p->columns >= 1 && p->columns <= BF16_SIDE);
-#ifdef __AMX_BF16__
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)
     if (w->unit == BF16_AMX) {
         amx_multiply(w, p, c);
         return;
     }
 #endif
+    (void)w; /* where there is no AMX */
 #ifdef __AVX512BF16__
     avx_multiply(p, c);
 #else
-    assert(!"this program was compiled without bfloat16");
-    (void)w, (void)c;
+    assert(false && "this program was compiled without bfloat16");
+    (void)c;
 #endif
 }
 
 void bf16_end(struct bf16_worker *w)
 {
-#ifdef __AMX_BF16__
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)
     if (w->unit == BF16_AMX && w->rows) _tile_release();
 #endif
     w->rows = 0;

@@ -10,10 +10,6 @@
 
 const struct op op_input = {.name = "input", .nout = 1, .flags = OP_INPUT};
 
-const struct op *const ops[] = {&op_input,   &op_conv, &op_deconv, &op_maxpool,
-                                &op_avgpool, &op_norm, &op_relu,   &op_dropout,
-                                &op_concat,  &op_fork, &op_l2,     NULL};
-
 struct graph *graph_new(void)
 {
     return mem_new(1, sizeof(struct graph), NULL);
@@ -98,7 +94,7 @@ static int check_spec(struct graph *g, const struct node_spec *s)
     for (int k = 0; k < s->nin; k++)
         if (!valid(g, s->in[k]))
             return graph_fail(g, "input %d of '%s' is not a value", k + 1, name);
-    if (!s->name) return 0;
+    if (!s->name) return s->nparams ? graph_fail(g, "'%s' has parameters but no name", name) : 0;
     if (strlen(s->name) >= OP_NAME) return graph_fail(g, "name '%s' is too long", s->name);
     if (!s->name[0]) return graph_fail(g, "a node with parameters needs a name");
     for (int i = 0; s->nparams && i < g->nodes; i++)

@@ -1,5 +1,6 @@
 /* Operators: what a node of a graph does, as a table of functions. One file per operator; only its
- * `struct op` and its builder (graph.h) are visible outside.
+ * `struct op` and its builder (graph.h) are visible outside. There is no list of them: a node
+ * points to its own, so that an operator may as well live outside of src/nn (docs/autodiff.md).
  *
  * An operator sees its node (shapes, settings, its own state) and an `io` of pointers, nothing of
  * the graph or of memory. To swap a kernel is to change one operator's file. Rules:
@@ -103,6 +104,7 @@ struct op {
     /* Brings weights into the kernel's layout; called when the parameters have changed. */
     void (*pack)(const struct node *n, const struct io *io);
     void (*forward)(const struct node *n, const struct io *io);
+    /* NULL: plans for training refuse it where a gradient would have to pass. */
     void (*backward)(const struct node *n, const struct io *io);
     void (*release)(struct node *n);
     /* Names the kernels, for people and for the test that refuses reference kernels. NULL: "own".
@@ -116,4 +118,3 @@ struct op {
 
 extern const struct op op_input, op_conv, op_deconv, op_maxpool, op_avgpool, op_norm, op_relu,
     op_dropout, op_concat, op_fork, op_l2;
-extern const struct op *const ops[]; /* all of them, NULL-ended */

@@ -134,6 +134,9 @@ static int mark_gradients(struct plan *p, struct err *e)
 
 static int plan_node(struct node *n, struct err *e)
 {
+    if (n->backward && !n->op->backward)
+        return err_set(e, ERR_CONFIG,
+                       "%s: has no backward pass, so nothing before it can be trained", n->name);
     if (n->op->state && !(n->state = mem_new(1, n->op->state, e))) return -1;
     if (n->op->plan && n->op->plan(n, e)) return err_wrap(e, "%s", n->name);
     return 0;

@@ -165,10 +165,10 @@ INLINE void row_weights_back(const vec *d, int s, vec *t, int ts) /* G^T */
     t[2 * ts] = 0.5f * even_a + 2.0f * even_b + d[5 * s];
 }
 
-INLINE vec relu(vec x, float slope)
+INLINE void relu(vec *x, float slope) /* by address: narrower processors cannot return a vec */
 {
-    const bits below = x < 0.0f; /* not so of a NaN, which stays one */
-    return (vec)(((bits)(slope * x) & below) | ((bits)x & ~below));
+    const bits below = *x < 0.0f; /* not so of a NaN, which stays one */
+    *x = (vec)(((bits)(slope * *x) & below) | ((bits)*x & ~below));
 }
 
 /* --- tiles --- */
@@ -238,8 +238,10 @@ void wino_output(const struct wino_map *m, const float *v, struct wino_layout l,
                 row_output(d + q, SIDE, e + q, SIDE);
             for (int r = 0; r < TILE; r++)
                 row_output(e + SIDE * r, 1, f + TILE * r, 1);
-            for (int k = 0; k < TILE * TILE; k++)
-                f[k] = relu(f[k] + add, slope);
+            for (int k = 0; k < TILE * TILE; k++) {
+                f[k] += add;
+                relu(&f[k], slope);
+            }
             for (int r = 0; r < rows; r++)
                 for (int q = 0; q < cols; q++)
                     store_some(y + pixel(m, image, i + r, j + q) + b * LANES, &f[TILE * r + q],

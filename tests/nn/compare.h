@@ -4,6 +4,7 @@
 #include "base/rng.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* n normal numbers, each exactly representable in float32, so that engine and oracle see the same.
@@ -21,6 +22,12 @@ static inline void fill_normal(struct rng *r, size_t n, double mean, double sd, 
 static inline double relative_of(double diff, double norm, size_t n)
 {
     return sqrt(diff / (norm > 1e-18 * (double)n ? norm : (double)n));
+}
+
+/* For the worst of several errors, of which a NaN is the worst. */
+static inline bool worse(double error, double than)
+{
+    return !isnan(than) && !(error <= than);
 }
 
 static inline double relative_error(size_t n, const double *x, const double *ref)

@@ -29,6 +29,7 @@ struct naive_step {
     int a, b;
     int filters, side, groups;
     bool affine;
+    bool tap; /* twin.h: an output of the engine, too, and not only the last value */
     double slope;
     char name[24]; /* of parameters; "s3" for the fourth step when empty */
 };

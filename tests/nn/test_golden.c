@@ -126,7 +126,7 @@ static void check_gradients(const struct golden *gold, const struct engine *t, c
         char name[80];
         snprintf(name, sizeof name, "grad:%s", p->name);
         const double err = error_of(gold, name, p->len, t->params->grad + p->offset);
-        if (!(err <= worst)) {
+        if (worse(err, worst)) {
             worst = err;
             which = p->name;
         }

@@ -137,6 +137,10 @@ static int same_prefix(struct graph *g, int x)
 {
     return nn_conv(g, nn_conv(g, x, "c", 3, 3, true), "c", 3, 3, true);
 }
+static int no_name(struct graph *g, int x)
+{
+    return nn_conv(g, x, NULL, 3, 3, true);
+}
 static int same_name(struct graph *g, int x)
 {
     return graph_name(g, nn_relu(g, x), "input");
@@ -146,18 +150,22 @@ static int long_name(struct graph *g, int x)
     return graph_name(g, x, "%s", "a name that is far too long to be the name of a value");
 }
 
-/* A ReLU moves into the convolution it alone reads, once, and only where nobody sees what it reads.
+/* A ReLU moves into the convolution or norm it alone reads, once, and only where nobody sees what
+ * it reads.
  */
 static void test_folding(void **state)
 {
     (void)state;
-    enum { ALONE, TWICE, SEEN, SHARED, NO_WRITER, KINDS };
-    static const int nodes[KINDS] = {2, 3, 3, 5, 3};
-    static const float slopes[KINDS] = {0.2f, 0.2f, 1.0f, 1.0f, 1.0f};
+    enum { ALONE, DECONV, NORM, TWICE, SEEN, SHARED, NO_WRITER, KINDS };
+    static const int nodes[KINDS] = {2, 2, 2, 3, 3, 5, 3};
+    static const float slopes[KINDS] = {0.2f, 0.2f, 0.2f, 0.2f, 1.0f, 1.0f, 1.0f};
     for (int k = 0; k < KINDS; k++) {
         struct graph *g = graph_new();
         const int x = graph_input(g, "input", 2);
-        const int c = k == NO_WRITER ? nn_maxpool(g, x) : nn_conv(g, x, "a", 4, 3, true);
+        const int c = k == NO_WRITER ? nn_maxpool(g, x)
+                      : k == DECONV  ? nn_deconv(g, x, "a", 4, true)
+                      : k == NORM    ? nn_instancenorm(g, x, "a", true)
+                                     : nn_conv(g, x, "a", 4, 3, true);
         int y = nn_leaky_relu(g, c, 0.2f);
         if (k == TWICE) y = nn_leaky_relu(g, y, 0.5f);
         if (k == SEEN) graph_output(g, graph_name(g, c, "linear"));
@@ -187,6 +195,7 @@ static void test_mistakes(void **state)
         {bad_value, "input 1 of 'relu' is not a value"},
         {bad_l2, "l2 of 6 and 12 channels"},
         {same_prefix, "two nodes are named 'c'"},
+        {no_name, "'conv' has parameters but no name"},
         {same_name, "two values are named 'input'"},
         {long_name, "cannot name a value"},
     };

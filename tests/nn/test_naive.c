@@ -204,10 +204,29 @@ static void test_torch(void **state)
     check_torch(false);
 }
 
+static void test_bf16(void **state)
+{
+    (void)state;
+    static const double pairs[][2] = {
+        {0, 0},
+        {1, 1},
+        {1.00390625, 1},         /* 1 + 2^-8 lies halfway: to the even one */
+        {1.01171875, 1.015625},  /* 1 + 3 2^-8 */
+        {1.00390637, 1.0078125}, /* just above */
+        {-1.00390625, -1},       /* signs alike */
+        {255.9, 256},            /* into the next power of two */
+        {1e-3, 0.00099945068359375},
+        {1 + 0x1p-8 + 0x1p-40, 1}, /* float32 comes first */
+    };
+    for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++)
+        assert_true(naive_bf16(pairs[k][0]) == pairs[k][1]);
+    assert_true(isnan(naive_bf16(NAN)) && naive_bf16(INFINITY) == INFINITY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_operators),
                                        cmocka_unit_test(test_unets), cmocka_unit_test(test_kinks),
-                                       cmocka_unit_test(test_torch)};
+                                       cmocka_unit_test(test_torch), cmocka_unit_test(test_bf16)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

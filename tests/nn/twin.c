@@ -71,6 +71,7 @@ struct graph *twin_graph(const struct naive_step *steps, struct shape input)
         const int v = value[i + 1] =
             add_step(g, t, t->name, value[i - t->a], t->b <= i ? value[i - t->b] : -1);
         if (t->kind == NAIVE_DROPOUT) graph_output(g, graph_name(g, v, "drop%d", i));
+        if (t->tap) graph_output(g, graph_name(g, v, "tap%d", i));
     }
     const struct naive_step *last = &net->step[net->n - 1];
     if (last->kind == NAIVE_L2) {
@@ -255,6 +256,23 @@ static void find_masks(struct twin *t)
     }
 }
 
+static double error_of_taps(const struct twin *t)
+{
+    double worst = 0;
+    for (int i = 0; i < t->naive->n; i++) {
+        char name[16];
+        struct shape s;
+        if (!t->naive->step[i].tap) continue;
+        snprintf(name, sizeof name, "tap%d", i);
+        const float *y = plan_output(t->plan, name, &s);
+        assert_non_null(y);
+        assert_memory_equal(&s, &t->naive->shape[i + 1], sizeof s);
+        const double e = relative_error_f32(shape_len(s), y, t->naive->y[i + 1]);
+        if (worse(e, worst)) worst = e;
+    }
+    return worst;
+}
+
 struct twin_error twin_compare(struct twin *t, struct step_key key)
 {
     struct twin_error err = {0};
@@ -272,6 +290,8 @@ struct twin_error twin_compare(struct twin *t, struct step_key key)
     assert_non_null(out);
     assert_memory_equal(&s, &engine, sizeof s);
     err.output = relative_error_f32(shape_len(s), out, y);
+    const double taps = error_of_taps(t);
+    if (worse(taps, err.output)) err.output = taps;
     err.loss = fabs(plan_loss(t->plan) - loss) / loss;
     plan_backward(t->plan);
     for (int p = 0; p < t->naive->nparams; p++) {
@@ -281,7 +301,7 @@ struct twin_error twin_compare(struct twin *t, struct step_key key)
         for (size_t i = 0; !e && i < q->len; i++)
             assert_true(q->grad[i] == 0);
         if (e) d = relative_error_f32(q->len, t->params->grad + e->offset, q->grad);
-        if (!(d <= err.grad)) { /* also NaN */
+        if (worse(d, err.grad)) {
             err.grad = d;
             snprintf(err.worst, sizeof err.worst, "%s", q->name);
         }

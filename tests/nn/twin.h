@@ -18,8 +18,8 @@ struct twin {
 
 /* Graph of the steps: input "input", last tensor "result", and unless the steps end in NAIVE_L2 a
  * second input "target" of the same size as the first. The result of every
- * dropout is an output "dropK", K its step. Sealed; the running test fails where sealing
- * does. */
+ * dropout is an output "dropK", that of a step with `tap` an output "tapK", K the step. Sealed; the
+ * running test fails where sealing does. */
 struct graph *twin_graph(const struct naive_step *steps, struct shape input);
 
 /* A training plan for it. `conf`: the engine's graph is unet_build of that instead, its steps
@@ -37,8 +37,8 @@ void twin_fill(struct twin *t, uint64_t seed);
 void twin_copy(struct twin *t);
 
 /* Largest relative errors (compare.h) of a forward and backward pass of the engine against the
- * oracle. The oracle takes the masks of dropouts from the engine's forward pass: what is not zero
- * was kept. */
+ * oracle; output: of the result and of all taps. The oracle takes the masks of dropouts from the
+ * engine's forward pass: what is not zero was kept. */
 struct twin_error {
     double output, loss, grad;
     char worst[64]; /* parameter with the largest gradient error */

@@ -1,0 +1,91 @@
+/* The inside of the bfloat16 convolution, for bf16_conv.c (forward, and backward to the data) and
+ * bf16_gradient.c (backward to the weights) only. */
+#pragma once
+
+#include "nn/bf16_map.h"
+#include "nn/conv_kernel.h"
+
+enum {
+    BF16_SLAB_BYTES = 640 << 10, /* a thread's bfloat16 numbers, in its L2 cache */
+    BF16_LEAST_ROWS = 4,         /* of a slab */
+};
+
+struct bf16_pass {                      /* columns of y by products of the pixels of x */
+    int n, h, w, side, gap, channels;   /* of x, and its map */
+    int groups, columns, pairs;         /* runs of y; channels of a run; blocks of 32 of them */
+    int rows, slabs, threads;           /* rows of y at a time, such slabs in an image */
+    int steps;                          /* summands of a kernel row / 32 */
+    size_t low, step, scratch, weights; /* numbers; numbers; bytes of a thread; numbers */
+};
+
+struct bf16_gradient { /* of the weights */
+    bool wide;
+    int rows, slabs, parts;   /* rows of a slab; slabs of an image; parts of all slabs */
+    int groups, lefts;        /* blocks of 32 channels of x and of dy */
+    size_t x, x_low, y_low;   /* numbers: of x in a slab; to the low halves */
+    size_t slab, block, sums; /* bytes: of a slab; of a part's gradient; of its sums of dy */
+};
+
+struct bf16_conv {
+    struct conv_conf conf;
+    enum bf16_unit unit;
+    bool split;
+    int side, gap, taps; /* of the kernel on x; zeros between rows; numbers a channel and column */
+    int wide;            /* channels of dy's map */
+    struct bf16_pass forward, data;
+    struct bf16_gradient weights;
+};
+
+struct bf16_job { /* a pass over a batch */
+    const struct bf16_pass *p;
+    struct bf16_map x, y; /* y is written */
+    const bf16 *weights;
+    const float *bias; /* as packed, or NULL */
+    float slope;
+    bool split;
+};
+/* Slab `slab` of all images, brought into bfloat16 at x. */
+void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int slab, bf16 *x);
+
+/* Where the weights of a channel of dy's map, and of a channel of x, are stored. */
+size_t bf16_stored_wide(const struct bf16_conv *c, int k);
+size_t bf16_stored_in(const struct bf16_conv *c, int k);
+
+struct bf16_gradient bf16_gradient_make(const struct bf16_conv *c);
+size_t bf16_gradient_scratch(const struct bf16_conv *c); /* bytes */
+/* Overwrites dw and db (NULL: no bias). `data`: a pass over the same slabs to do on the way, where
+ * the gradient is not wide; or NULL. */
+void bf16_gradient_run(const struct bf16_conv *c, struct bf16_map x, struct bf16_map dy,
+                       const struct bf16_job *data, float *dw, float *db, unsigned char *scratch);
+
+static inline int bf16_divide_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static inline int bf16_smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t bf16_lines(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+static inline int bf16_planes(const struct bf16_conv *c)
+{
+    return c->split ? 2 : 1;
+}
+
+static inline int bf16_rows_of(size_t bytes, size_t row)
+{
+    return bytes / row < BF16_LEAST_ROWS ? BF16_LEAST_ROWS : (int)(bytes / row);
+}
+
+/* An image of h rows in equal slabs of at most about so many. */
+static inline int bf16_rows_within(int h, int most)
+{
+    if (most < BF16_LEAST_ROWS) most = BF16_LEAST_ROWS;
+    return bf16_divide_up(h, bf16_divide_up(h, most));
+}
