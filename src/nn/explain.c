@@ -172,7 +172,7 @@ static void explain_sums(const struct plan *p, struct plan_yardstick y, FILE *ou
             (double)p->packed_bytes / MIB);
     if (y.peak_gflops > 0.0)
         fprintf(out,
-                "peak %.1f GFLOP/s: float32 multiply-adds in vector registers, %d threads; "
+                "peak %.1f GFLOP/s: float32 multiply-adds in vector registers, threads %d; "
                 "matrix units and Winograd can exceed it\n",
                 y.peak_gflops, par_threads());
     if (p->passes == 0) return;

@@ -83,5 +83,6 @@ struct plan_yardstick {  /* zeros: not known */
  * size of the output; what is kept for the backward step, and scratch; the least time of a forward
  * and a backward step so far. Of convolutions the rates by the defining sum, in which a backward
  * step counts once for every gradient that is wanted; of other nodes the bytes of all tensors they
- * must read or write, once, over the time. Lines that sum up follow. */
+ * must read or write, once, over the time. Lines that sum up follow; "optimiser and gaps" is what
+ * the step took beyond the nodes, also because their least times are not all of one step. */
 void plan_explain(const struct plan *p, struct plan_yardstick y, FILE *out);

@@ -16,7 +16,7 @@ static const uint64_t SEED = 1;
 
 static void heading(const struct params *p, enum nn_precision precision, FILE *out)
 {
-    fprintf(out, "%zu parameters; precision %s, %d threads, %s, oneDNN %s\n", p->len,
+    fprintf(out, "%zu parameters; precision %s, threads %d, isa %s, oneDNN %s\n", p->len,
             nn_precisions[precision], par_threads(), dn_isa_name(dn_isa()), dn_version());
 }
 
