@@ -1,6 +1,7 @@
 #include "nn/graph.h"
 
 #include "base/mem.h"
+#include "nn/dropout.h"
 #include "nn/graph_rep.h"
 #include "nn/relu.h"
 
@@ -188,19 +189,30 @@ static int count_readers(const struct graph *g, int nodes, int v)
     return n;
 }
 
-/* Lets a convolution or norm apply the ReLU that alone reads its result: one pass over memory less,
- * there and back. The value in between is cut. */
-static void fold_relus(struct graph *g)
+/* Whether node w takes over what n does to its result. Dropout comes behind a ReLU. */
+static bool take_over(struct gnode *w, const struct gnode *n)
+{
+    const bool drops = w->drop.rate > 0.0f;
+    if (n->op == &op_relu && w->op->flags & OP_ACTIVATES && w->slope == 1.0f && !drops)
+        w->slope = relu_slope(n->conf);
+    else if (n->op == &op_dropout && w->op->flags & OP_DROPS && !drops)
+        w->drop = dropout_of(n->conf);
+    else
+        return false;
+    return true;
+}
+
+/* Lets a convolution or norm apply the ReLU that alone reads its result, and a norm the dropout:
+ * one pass over memory less, there and back. The value in between is cut. */
+static void fold_readers(struct graph *g)
 {
     for (int i = 0; i < g->nodes; i++) {
         struct gnode *n = &g->node[i];
-        if (n->op != &op_relu) continue;
+        if (n->nin != 1) continue;
         struct value *x = &g->value[n->in[0]];
+        if (x->output || count_readers(g, g->nodes, n->in[0]) > 1) continue;
         struct gnode *w = &g->node[x->node];
-        if (!(w->op->flags & OP_ACTIVATES) || w->slope != 1.0f || x->output ||
-            count_readers(g, g->nodes, n->in[0]) > 1)
-            continue;
-        w->slope = relu_slope(n->conf);
+        if (!take_over(w, n)) continue;
         w->out[0] = n->out[0];
         g->value[n->out[0]].node = x->node;
         x->node = -1;
@@ -299,7 +311,7 @@ int graph_seal(struct graph *g, struct err *e)
     if (!live) return -1;
     g->nodes = cut_dead(g, live);
     mem_free(live);
-    fold_relus(g);
+    fold_readers(g);
     if (insert_forks(g)) return err_set(e, ERR_FAILED, "out of memory");
     if (sort_nodes(g, e)) return -1;
     g->sealed = true;

@@ -20,7 +20,8 @@ struct gnode {
     char name[OP_NAME]; /* or "" */
     int nin, nout, nparams;
     int in[OP_IN], out[OP_OUT];
-    float slope; /* set by sealing, see struct node */
+    float slope;         /* set by sealing, see struct node */
+    struct dropout drop; /* likewise */
     struct param_spec param[OP_PARAMS];
     _Alignas(16) unsigned char conf[OP_CONF];
 };

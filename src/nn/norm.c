@@ -1,24 +1,17 @@
 /* Group normalisation (Wu & He, ECCV 2018); with a group per channel, instance normalisation. Over
  * the H W C/G elements of a group of an image, with the biased variance v and eps 1e-5, xhat = (x -
  * m) / sqrt(v + eps),   y = gamma(c) xhat + beta(c); with g = gamma dy and means over the group, dx
- * = (g - mean(g) - xhat mean(g xhat)) / sqrt(v + eps). A ReLU that follows is part of the node:
- * backward finds the sign of y from x again, by the expression of forward. Sums are in double over
- * fixed pieces of an image, added in order.
- *
- * All loops run over `tiles`: as many pixels as make whole vectors, beside coefficients repeated as
- * often, so that any number of channels is as fast as any other. Eight tiles are a `block`; sums
- * over the rows of a block stay in registers. */
+ * = (g - mean(g) - xhat mean(g xhat)) / sqrt(v + eps). A ReLU and a dropout that follow are part of
+ * the node. Sums are in double over fixed pieces of an image, added in order. */
+#include "nn/dropout.h"
+#include "nn/norm_piece.h"
 #include "nn/op.h"
 
 #include <math.h>
-#include <string.h>
-#ifdef __AVX__
-#include <immintrin.h>
-#endif
 
 static const double EPS = 1e-5;
 enum { TILE = 256, PIECE = 1 << 15 }; /* floats, at least */
-enum { LANES = 16, ROWS = 8 };        /* floats of a column; tiles of a block */
+enum { LANES = NORM_LANES, ROWS = NORM_ROWS };
 
 struct norm_conf {
     int groups;
@@ -57,8 +50,9 @@ int nn_instancenorm(struct graph *g, int x, const char *name, bool affine)
     return add(g, x, name, graph_channels(g, x), affine);
 }
 
-/* How an image of (H, W, C) is cut: `tile` floats (whole pixels, whole columns), `piece` floats
- * (whole blocks). */
+/* How an image of (H, W, C) is cut (norm_piece.h): `tile` floats (whole pixels, whole columns),
+ * `piece` floats (whole blocks, and so whole groups of dropout). */
+_Static_assert((LANES * ROWS) % DROPOUT_GROUP == 0, "a mask is drawn by one thread at a time");
 struct cut {
     size_t len, tile, piece;
     int images, channels, groups, repeats, pieces;
@@ -92,20 +86,50 @@ static float *coefs_of(const struct cut *c, void *scratch, int image)
     return (float *)sums_of(c, scratch, c->images, 0) + 6 * c->tile * (size_t)image;
 }
 
-/* Kept: mean and 1/sqrt(v + eps) of each image and channel. */
+/* Kept: mean and 1/sqrt(v + eps) of each image and channel; behind them the masks of dropout. */
 struct stat {
     double mean, scale;
 };
 
+static struct stat *stat_of(const struct cut *c, const struct io *io, int image)
+{
+    return (struct stat *)io->keep + (size_t)image * (size_t)c->channels;
+}
+
+static bool drops(const struct node *n)
+{
+    return n->training && n->drop.rate > 0.0f;
+}
+
+static unsigned char *mask_of(const struct cut *c, const struct io *io, int image)
+{
+    return (unsigned char *)stat_of(c, io, c->images) + (size_t)image * dropout_bytes(c->len);
+}
+
 static int norm_plan(struct node *n, struct err *e)
 {
-    (void)e;
     const struct cut c = cut_of(n);
     const size_t images = (size_t)c.images;
     n->need.forward = images * c.tile * (2 * sizeof(double) * (size_t)c.pieces + 6 * sizeof(float));
     n->need.backward = n->need.forward;
     n->need.keep = images * (size_t)c.channels * sizeof(struct stat);
-    return 0;
+    if (!drops(n)) return 0;
+    n->need.keep += images * dropout_bytes(c.len);
+    return dropout_fits(c.len, e);
+}
+
+/* Piece `number` of an image, as both passes see it. */
+static struct norm_piece piece_of(const struct node *n, const struct io *io, const struct cut *c,
+                                  void *scratch, int image, int number)
+{
+    const size_t from = (size_t)number * c->piece;
+    return (struct norm_piece){.x = io->x[0] + (size_t)image * c->len + from,
+                               .len = c->len - from < c->piece ? c->len - from : c->piece,
+                               .tile = c->tile,
+                               .mean = coefs_of(c, scratch, image),
+                               .slope = n->slope,
+                               .survivor = dropout_scale(n->drop),
+                               .mask = drops(n) ? mask_of(c, io, image) + from / 8 : NULL};
 }
 
 /* Two sums of a channel, over all pieces in order. */
@@ -117,54 +141,6 @@ static void fold(const struct cut *c, void *scratch, int image, int channel, dou
         sum[0] += s[0];
         sum[1] += s[c->tile];
     }
-}
-
-#ifdef __AVX512F__
-enum { WIDE = 8 };
-#else
-enum { WIDE = 4 };
-#endif
-typedef double wide __attribute__((vector_size(WIDE * sizeof(double))));
-
-/* The compiler would convert two at a time. */
-static inline wide widen(const float *x)
-{
-#if defined __AVX512F__
-    return (wide)_mm512_cvtps_pd(_mm256_loadu_ps(x));
-#elif defined __AVX__
-    return (wide)_mm256_cvtps_pd(_mm_loadu_ps(x));
-#else
-    return (wide){(double)x[0], (double)x[1], (double)x[2], (double)x[3]};
-#endif
-}
-
-/* s += sum of a, q += sum of a b over `rows` rows of LANES floats. */
-static inline void add_column(const float *a, const float *b, size_t stride, int rows, double *s,
-                              double *q)
-{
-    enum { PARTS = LANES / WIDE };
-    wide sum[PARTS], product[PARTS];
-    for (int k = 0; k < PARTS; k++) {
-        memcpy(&sum[k], s + WIDE * k, sizeof sum[k]);
-        memcpy(&product[k], q + WIDE * k, sizeof product[k]);
-    }
-    for (int r = 0; r < rows; r++)
-        for (int k = 0; k < PARTS; k++) {
-            const wide u = widen(a + (size_t)r * stride + WIDE * k);
-            const wide v = a == b ? u : widen(b + (size_t)r * stride + WIDE * k);
-            sum[k] += u;
-            product[k] += u * v;
-        }
-    for (int k = 0; k < PARTS; k++) {
-        memcpy(s + WIDE * k, &sum[k], sizeof sum[k]);
-        memcpy(q + WIDE * k, &product[k], sizeof product[k]);
-    }
-}
-
-static void add_one(float a, float b, double *s, double *q)
-{
-    *s += (double)a;
-    *q += (double)a * (double)b;
 }
 
 /* Adds up what belongs to one channel, and leaves it at the front of both rows. */
@@ -184,34 +160,10 @@ static void repeat(const struct cut *c, float *tile)
 
 /* --- forward --- */
 
-/* Where the columns of a piece begin: those of `rows` tiles are summed at once. */
-static int rows_of(size_t len, size_t tile, size_t at)
-{
-    const size_t rows = at + LANES <= len ? (len - at - LANES) / tile + 1 : 0;
-    return rows < ROWS ? (int)rows : ROWS;
-}
-
-static void sum_forward(const float *x, size_t len, const struct cut *c, double *s)
-{
-    const size_t tile = c->tile;
-    memset(s, 0, 2 * tile * sizeof *s);
-    for (size_t at = 0; at < len; at += ROWS * tile)
-        for (size_t i = 0; i < tile; i += LANES) {
-            const int rows = rows_of(len - at, tile, i);
-            if (rows == ROWS)
-                add_column(x + at + i, x + at + i, tile, ROWS, s + i, s + tile + i);
-            else
-                add_column(x + at + i, x + at + i, tile, rows, s + i, s + tile + i);
-        }
-    for (size_t i = len / LANES * LANES; i < len; i++)
-        add_one(x[i], x[i], s + i % tile, s + tile + i % tile);
-    fold_tile(c, s);
-}
-
 /* Mean, scale and shift of channels, from what is kept; the same in forward and backward. */
 static void coefficients(const struct cut *c, const struct io *io, int image, float *mean)
 {
-    const struct stat *st = (const struct stat *)io->keep + (size_t)image * (size_t)c->channels;
+    const struct stat *st = stat_of(c, io, image);
     float *scale = mean + c->tile, *shift = scale + c->tile;
     for (int k = 0; k < c->channels; k++) {
         mean[k] = (float)st[k].mean;
@@ -228,7 +180,7 @@ static void finish_forward(const struct cut *c, const struct io *io, int image)
 {
     const int width = c->channels / c->groups;
     const double count = (double)(c->len / (size_t)c->channels) * width;
-    struct stat *st = (struct stat *)io->keep + (size_t)image * (size_t)c->channels;
+    struct stat *st = stat_of(c, io, image);
     for (int first = 0; first < c->channels; first += width) {
         double sum = 0.0, squares = 0.0, part[2];
         for (int k = first; k < first + width; k++) {
@@ -244,111 +196,70 @@ static void finish_forward(const struct cut *c, const struct io *io, int image)
     coefficients(c, io, image, coefs_of(c, io->scratch_forward, image));
 }
 
-static inline float normal(float x, float mean, float scale, float shift)
+static void sum_forward(const struct node *n, const struct io *io, const struct cut *c, int image,
+                        int number)
 {
-    return (x - mean) * scale + shift;
+    double *s = sums_of(c, io->scratch_forward, image, number);
+    const struct norm_piece p = piece_of(n, io, c, io->scratch_forward, image, number);
+    norm_sum(&p, s);
+    fold_tile(c, s);
 }
 
-static void apply_forward(const float *x, float *y, size_t len, const float *mean, size_t tile,
-                          float slope)
+static void apply_forward(const struct node *n, const struct io *io, const struct cut *c, int image,
+                          int number)
 {
-    const float *scale = mean + tile, *shift = scale + tile;
-    for (size_t at = 0; at < len; at += tile) {
-        const size_t m = len - at < tile ? len - at : tile;
-#pragma omp simd
-        for (size_t i = 0; i < m; i++) {
-            const float z = normal(x[at + i], mean[i], scale[i], shift[i]);
-            y[at + i] = z < 0.0f ? slope * z : z; /* a NaN stays one */
-        }
+    struct norm_piece p = piece_of(n, io, c, io->scratch_forward, image, number);
+    float *y = io->y[0] + (p.x - io->x[0]);
+    if (!p.mask) {
+        norm_apply(&p, y);
+        return;
     }
-}
-
-static size_t piece_len(const struct cut *c, int piece)
-{
-    const size_t from = (size_t)piece * c->piece;
-    return c->len - from < c->piece ? c->len - from : c->piece;
-}
-
-static size_t piece_at(const struct cut *c, int image, int piece)
-{
-    return (size_t)image * c->len + (size_t)piece * c->piece;
+    const size_t from = (size_t)number * c->piece, len = p.len, block = ROWS * c->tile;
+    for (size_t at = 0; at < len; at += block, p.x += block, p.mask += block / 8) {
+        p.len = len - at < block ? len - at : block;
+        dropout_draw(n->drop, io->key, image, from + at, p.len, p.x, mask_of(c, io, image));
+        norm_apply(&p, y + at); /* what was fetched while the mask was drawn is near */
+    }
 }
 
 static void norm_forward(const struct node *n, const struct io *io)
 {
     const struct cut c = cut_of(n);
-    void *scratch = io->scratch_forward;
 #pragma omp parallel
     {
 #pragma omp for collapse(2)
         for (int i = 0; i < c.images; i++)
             for (int p = 0; p < c.pieces; p++)
-                sum_forward(io->x[0] + piece_at(&c, i, p), piece_len(&c, p), &c,
-                            sums_of(&c, scratch, i, p));
+                sum_forward(n, io, &c, i, p);
 #pragma omp for
         for (int i = 0; i < c.images; i++)
             finish_forward(&c, io, i);
 #pragma omp for collapse(2)
         for (int i = 0; i < c.images; i++)
             for (int p = 0; p < c.pieces; p++)
-                apply_forward(io->x[0] + piece_at(&c, i, p), io->y[0] + piece_at(&c, i, p),
-                              piece_len(&c, p), coefs_of(&c, scratch, i), c.tile, n->slope);
+                apply_forward(n, io, &c, i, p);
     }
 }
 
 /* --- backward --- */
 
-/* Of up to LANES elements: x - mean, and the gradient before the ReLU. */
-static inline void before_relu(const float *x, const float *dy, const float *mean, size_t tile,
-                               float slope, int count, float *centred, float *g)
+static void sum_backward(const struct node *n, const struct io *io, const struct cut *c, int image,
+                         int number)
 {
-    const float *scale = mean + tile, *shift = scale + tile;
-#pragma omp simd
-    for (int k = 0; k < count; k++) {
-        centred[k] = x[k] - mean[k];
-        g[k] = normal(x[k], mean[k], scale[k], shift[k]) > 0.0f ? dy[k] : slope * dy[k];
-    }
-}
-
-static inline void sum_column(const float *x, const float *dy, const float *mean, size_t tile,
-                              float slope, int rows, double *s)
-{
-    float centred[ROWS][LANES], g[ROWS][LANES];
-    for (int r = 0; r < rows; r++)
-        before_relu(x + (size_t)r * tile, dy + (size_t)r * tile, mean, tile, slope, LANES,
-                    centred[r], g[r]);
-    add_column(g[0], centred[0], LANES, rows, s, s + tile);
-}
-
-static void sum_backward(const float *x, const float *dy, size_t len, const struct cut *c,
-                         const float *mean, float slope, double *s)
-{
-    const size_t tile = c->tile;
-    memset(s, 0, 2 * tile * sizeof *s);
-    for (size_t at = 0; at < len; at += ROWS * tile)
-        for (size_t i = 0; i < tile; i += LANES) {
-            const int rows = rows_of(len - at, tile, i);
-            if (rows == ROWS)
-                sum_column(x + at + i, dy + at + i, mean + i, tile, slope, ROWS, s + i);
-            else
-                sum_column(x + at + i, dy + at + i, mean + i, tile, slope, rows, s + i);
-        }
-    for (size_t i = len / LANES * LANES; i < len; i++) {
-        float centred, g;
-        before_relu(x + i, dy + i, mean + i % tile, tile, slope, 1, &centred, &g);
-        add_one(g, centred, s + i % tile, s + tile + i % tile);
-    }
+    double *s = sums_of(c, io->scratch_backward, image, number);
+    const struct norm_piece p = piece_of(n, io, c, io->scratch_backward, image, number);
+    norm_sum_back(&p, io->dy[0] + (p.x - io->x[0]), s);
     fold_tile(c, s);
 }
 
-/* dx = a g + b (x - mean) + d, g the gradient before the ReLU, a per channel, b and d per group;
- * `rest` makes up for the rounding of the mean that is subtracted. The sums of a channel are left
- * in the first piece, for the gradient of gamma and beta. */
+/* dx = a g + b (x - mean) + d, g the gradient behind the norm itself, a per channel, b and d per
+ * group; `rest` makes up for the rounding of the mean that is subtracted. The sums of a channel are
+ * left in the first piece, for the gradient of gamma and beta. */
 static void finish_backward(const struct cut *c, const struct io *io, int image)
 {
     const int width = c->channels / c->groups;
     const double count = (double)(c->len / (size_t)c->channels) * width;
-    const struct stat *st = (const struct stat *)io->keep + (size_t)image * (size_t)c->channels;
+    const struct stat *st = stat_of(c, io, image);
     float *a = coefs_of(c, io->scratch_backward, image) + 3 * c->tile, *b = a + c->tile,
           *d = b + c->tile;
     double *left = sums_of(c, io->scratch_backward, image, 0);
@@ -376,27 +287,19 @@ static void finish_backward(const struct cut *c, const struct io *io, int image)
         repeat(c, a + (size_t)k * c->tile);
 }
 
-static void apply_backward(const float *x, const float *dy, float *dx, size_t len,
-                           const float *mean, size_t tile, float slope)
+static void apply_backward(const struct node *n, const struct io *io, const struct cut *c,
+                           int image, int number)
 {
-    const float *scale = mean + tile, *shift = scale + tile;
-    const float *a = shift + tile, *b = a + tile, *d = b + tile;
-    for (size_t at = 0; at < len; at += tile) {
-        const size_t m = len - at < tile ? len - at : tile;
-#pragma omp simd
-        for (size_t i = 0; i < m; i++) {
-            const float v = x[at + i], z = normal(v, mean[i], scale[i], shift[i]);
-            const float g = z > 0.0f ? dy[at + i] : slope * dy[at + i];
-            dx[at + i] = a[i] * g + (b[i] * (v - mean[i]) + d[i]);
-        }
-    }
+    const struct norm_piece p = piece_of(n, io, c, io->scratch_backward, image, number);
+    const size_t at = (size_t)(p.x - io->x[0]);
+    norm_apply_back(&p, io->dy[0] + at, io->dx[0] + at);
 }
 
 static void affine_gradient(const struct cut *c, const struct io *io, int channel)
 {
     double dgamma = 0.0, dbeta = 0.0;
     for (int i = 0; i < c->images; i++) {
-        const struct stat *st = (const struct stat *)io->keep + (size_t)i * (size_t)c->channels;
+        const struct stat *st = stat_of(c, io, i);
         const double *s = sums_of(c, io->scratch_backward, i, 0);
         dbeta += s[channel];
         dgamma += s[c->tile + (size_t)channel] * st[channel].scale;
@@ -408,18 +311,15 @@ static void affine_gradient(const struct cut *c, const struct io *io, int channe
 static void norm_backward(const struct node *n, const struct io *io)
 {
     const struct cut c = cut_of(n);
-    void *scratch = io->scratch_backward;
 #pragma omp parallel
     {
 #pragma omp for
         for (int i = 0; i < c.images; i++)
-            coefficients(&c, io, i, coefs_of(&c, scratch, i));
+            coefficients(&c, io, i, coefs_of(&c, io->scratch_backward, i));
 #pragma omp for collapse(2)
         for (int i = 0; i < c.images; i++)
             for (int p = 0; p < c.pieces; p++)
-                sum_backward(io->x[0] + piece_at(&c, i, p), io->dy[0] + piece_at(&c, i, p),
-                             piece_len(&c, p), &c, coefs_of(&c, scratch, i), n->slope,
-                             sums_of(&c, scratch, i, p));
+                sum_backward(n, io, &c, i, p);
 #pragma omp for
         for (int i = 0; i < c.images; i++)
             finish_backward(&c, io, i);
@@ -427,9 +327,7 @@ static void norm_backward(const struct node *n, const struct io *io)
 #pragma omp for collapse(2)
             for (int i = 0; i < c.images; i++)
                 for (int p = 0; p < c.pieces; p++)
-                    apply_backward(io->x[0] + piece_at(&c, i, p), io->dy[0] + piece_at(&c, i, p),
-                                   io->dx[0] + piece_at(&c, i, p), piece_len(&c, p),
-                                   coefs_of(&c, scratch, i), c.tile, n->slope);
+                    apply_backward(n, io, &c, i, p);
         }
         if (n->nparams) {
 #pragma omp for
@@ -441,7 +339,7 @@ static void norm_backward(const struct node *n, const struct io *io)
 
 const struct op op_norm = {.name = "norm",
                            .nout = 1,
-                           .flags = OP_INPLACE | OP_KEEPS_X | OP_ACTIVATES,
+                           .flags = OP_INPLACE | OP_KEEPS_X | OP_ACTIVATES | OP_DROPS,
                            .plan = norm_plan,
                            .forward = norm_forward,
                            .backward = norm_backward};

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "nn/dropout.h"
 #include "nn/graph.h"
 #include "nn/plan.h"
 #include "nn/shape.h"
@@ -29,6 +30,7 @@ enum op_flag {
     OP_INPUT = 16,  /* y[0] is filled by the user */
     OP_LOSS = 32,   /* y[0] is a scalar to differentiate; dy[0] is 1 */
     OP_ACTIVATES = 64, /* can end in a ReLU: sealing folds one that follows into `slope` */
+    OP_DROPS = 128,    /* can end in a dropout, behind the ReLU: likewise, into `drop` */
 };
 
 struct param_spec { /* a parameter of a node: "PREFIX.weight" */
@@ -66,9 +68,10 @@ struct node { /* of a plan */
     const void *conf; /* what the builder gave */
     int nin, nout, nparams;
     struct shape x[OP_IN], y[OP_OUT];
-    unsigned flags; /* those of op; `plan` may change them */
-    float slope;    /* of the ReLU that y[0] has passed (relu.h); 1: none */
-    bool training;  /* dropout is active, `keep` survives until backward */
+    unsigned flags;      /* those of op; `plan` may change them */
+    float slope;         /* of the ReLU that y[0] has passed (relu.h); 1: none */
+    struct dropout drop; /* that y[0] has passed behind it; of rate 0: none */
+    bool training;       /* dropout is active, `keep` survives until backward */
     enum nn_precision precision;
     bool wants_dx[OP_IN];
     bool backward;     /* this node takes part in the backward pass */

@@ -83,6 +83,7 @@ static int infer_node(struct plan *p, int i, struct err *e)
                        .nparams = g->nparams,
                        .flags = g->op->flags,
                        .slope = g->slope,
+                       .drop = g->drop,
                        .training = p->conf.training,
                        .precision = p->conf.precision,
                        .dn = p->dn};

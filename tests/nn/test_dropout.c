@@ -150,6 +150,49 @@ static void test_rates(void **state)
     }
 }
 
+/* A norm that ends in what follows it gives the same numbers as nodes on their own, whose values
+ * are seen: results, masks and gradients. */
+static void check_folded(struct naive_step norm, double slope, struct shape s)
+{
+    struct twin t[2];
+    const float *y[2];
+    struct shape out = {0};
+    for (int apart = 0; apart < 2; apart++) {
+        norm.tap = apart;
+        const struct naive_step steps[] = {{NAIVE_CONV, .filters = 18, .side = 3, .affine = true},
+                                           norm,
+                                           {NAIVE_LEAKY, .slope = slope, .tap = apart},
+                                           {NAIVE_DROPOUT, .slope = 0.3},
+                                           {NAIVE_CONV, .filters = 3, .side = 3},
+                                           {.kind = NAIVE_END}};
+        t[apart] = twin_new(steps, NULL, s, NN_FP32_DIRECT);
+        twin_fill(&t[apart], 5);
+        const struct twin_error e = twin_compare(&t[apart], (struct step_key){.seed = 8});
+        assert_true(e.output <= 1e-5 && e.loss <= 1e-5 && e.grad <= 1e-5);
+        y[apart] = plan_output(t[apart].plan, "drop3", &out);
+    }
+    for (size_t i = 0; i < shape_len(out); i++) /* -0 is 0 */
+        assert_true(y[0][i] == y[1][i]);
+    for (size_t i = 0; i < t[0].params->len; i++)
+        assert_true(t[0].params->grad[i] == t[1].params->grad[i]);
+    twin_release(&t[0]);
+    twin_release(&t[1]);
+}
+
+static void test_folded_into_a_norm(void **state)
+{
+    (void)state;
+    static const struct naive_step norms[] = {{NAIVE_GROUPNORM, .groups = 3, .affine = true},
+                                              {NAIVE_INSTANCENORM, .affine = true},
+                                              {.kind = NAIVE_INSTANCENORM}};
+    for (int k = 0; k < 3; k++)
+        for (double slope = 0; slope <= 1; slope += 0.5) {
+            check_folded(norms[k], slope, (struct shape){2, 29, 41, 3});
+            check_folded(norms[k], slope, (struct shape){3, 5, 3, 1});
+            check_folded(norms[k], slope, (struct shape){1, 64, 96, 1}); /* several pieces */
+        }
+}
+
 /* Rate 0 while training, and any rate otherwise, change no bit. */
 static void test_identity(void **state)
 {
@@ -197,8 +240,8 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_masks), cmocka_unit_test(test_mask_is_never_another),
-        cmocka_unit_test(test_rates), cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_refused)};
+        cmocka_unit_test(test_masks),    cmocka_unit_test(test_mask_is_never_another),
+        cmocka_unit_test(test_rates),    cmocka_unit_test(test_folded_into_a_norm),
+        cmocka_unit_test(test_identity), cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,8 +151,7 @@ static int long_name(struct graph *g, int x)
 }
 
 /* A ReLU moves into the convolution or norm it alone reads, once, and only where nobody sees what
- * it reads.
- */
+ * it reads. */
 static void test_folding(void **state)
 {
     (void)state;
@@ -174,6 +173,35 @@ static void test_folding(void **state)
         assert_int_equal(graph_seal(g, NULL), 0);
         assert_int_equal(g->nodes, nodes[k]);
         assert_true(g->node[1].slope == slopes[k]);
+        assert_int_equal(graph_find(g, "y"), y);
+        check_order(g);
+        graph_free(g);
+    }
+}
+
+/* A norm takes over a ReLU and behind it a dropout, each once, and nothing that would change their
+ * order or that somebody sees. */
+static void test_folding_dropout(void **state)
+{
+    (void)state;
+    enum { ALONE, BEHIND_RELU, BEFORE_RELU, TWICE, SEEN, SHARED, CONV, KINDS };
+    static const int nodes[KINDS] = {2, 2, 3, 3, 3, 5, 3};
+    static const float rates[KINDS] = {0.25f, 0.25f, 0.25f, 0.25f, 0.0f, 0.0f, 0.0f};
+    for (int k = 0; k < KINDS; k++) {
+        struct graph *g = graph_new();
+        const int x = graph_input(g, "input", 2);
+        int c = k == CONV ? nn_conv(g, x, "a", 4, 3, true) : nn_instancenorm(g, x, "a", true);
+        if (k == BEHIND_RELU) c = nn_leaky_relu(g, c, 0.5f);
+        int y = nn_dropout(g, c, 0.25f);
+        if (k == BEFORE_RELU) y = nn_relu(g, y);
+        if (k == TWICE) y = nn_dropout(g, y, 0.5f);
+        if (k == SEEN) graph_output(g, graph_name(g, c, "norm"));
+        if (k == SHARED) y = nn_concat(g, c, y);
+        graph_output(g, graph_name(g, y, "y"));
+        assert_int_equal(graph_seal(g, NULL), 0);
+        assert_int_equal(g->nodes, nodes[k]);
+        assert_true(g->node[1].drop.rate == rates[k]);
+        assert_true(g->node[1].slope == (k == BEHIND_RELU ? 0.5f : 1.0f));
         assert_int_equal(graph_find(g, "y"), y);
         check_order(g);
         graph_free(g);
@@ -249,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_one_node_reading_a_value_twice),
         cmocka_unit_test(test_reader_that_is_cut_makes_no_fork),
         cmocka_unit_test(test_folding),
+        cmocka_unit_test(test_folding_dropout),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_no_output),
         cmocka_unit_test(test_growing),
