@@ -3,7 +3,7 @@
 
 usage: bench_nn_torch.py THREADS       (needs torch and numpy), then commands on stdin; every answer is one line
 
-    plan train|infer ssl|recon PRECISION BATCH SIZE [dropout=P] [keep=1] [layout=contiguous|channels_last]
+    plan train|infer ssl|recon PRECISION BATCH SIZE [dropout=P] [keep=1] [at_once=K, which is ignored] [layout=contiguous|channels_last]
                               [instance=instance|group]
                               PRECISION fp32, fp64, or bf16 (autocast); infer is the encoder to conv 9.
                               Where only the batch is new, weights and Adam go on as they are
@@ -45,7 +45,7 @@ class Side:
         self.adam = self.adam or self.new_adam()
         return f"parameters={sum(p.numel() for p in self.net.params.values())}"
 
-    def make_network(self, dropout=0, keep=0, layout="contiguous", instance="instance"):
+    def make_network(self, dropout=0, keep=0, layout="contiguous", instance="instance", at_once=0):
         task, net, precision, _ = self.planned
         self.training, self.layout, self.dtype = task == "train", LAYOUT[layout], DTYPE[precision]
         self.autocast, self.keep, self.adam = precision == "bf16", bool(int(keep)), None

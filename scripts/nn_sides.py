@@ -135,7 +135,7 @@ def errors(side, precision, exact, net, batch, size, steps, *options, progress=l
         inputs, output, seen = (pathlib.Path(folder) / name for name in ("inputs", "output", "seen"))
         weights_file.write(inputs, weights(net, batch, size))
         for which, kind, more in (side, precision, options), (exact, "fp64", []):
-            which.ask("plan", "train", net, kind, batch, size, "dropout=0", "keep=1", *more)
+            which.ask("plan", "train", net, kind, batch, size, "dropout=0", "keep=1", f"at_once={batch}", *more)
             which.ask("load", inputs)
 
         def first(which):
@@ -162,7 +162,7 @@ def free_run(side, precision, net, batch, size, steps):
     with tempfile.TemporaryDirectory() as folder:
         inputs, output = (pathlib.Path(folder) / name for name in ("inputs", "output"))
         weights_file.write(inputs, weights(net, batch, size))
-        side.ask("plan", "train", net, precision, batch, size, "dropout=0")
+        side.ask("plan", "train", net, precision, batch, size, "dropout=0", f"at_once={batch}")
         side.ask("load", inputs)
         side.ask("grads", output)
         return weights_file.read(output), side.numbers("losses", steps)

@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "base/rng.h"
 #include "nn/dn.h"
+#include "nn/step.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,16 +21,16 @@ static void heading(const struct params *p, enum nn_precision precision, FILE *o
             nn_precisions[precision], par_threads(), dn_isa_name(dn_isa()), dn_version());
 }
 
-static void fill(struct plan *plan, const char *name, size_t len, uint32_t stream)
+static void fill(struct step *step, const char *name, size_t len, uint32_t stream)
 {
     struct rng r = rng_make(SEED, RNG_TEST, 0, stream);
-    float *x = plan_input(plan, name);
+    float *x = step_input(step, name);
     for (size_t i = 0; i < len; i++)
         x[i] = (float)rng_normal(&r);
 }
 
 /* Trains for a few seconds; returns the steps, and the least seconds of one into *least. */
-static int run_steps(struct plan *plan, struct params *p, const struct adam_conf *adam,
+static int run_steps(struct step *step, struct params *p, const struct adam_conf *adam,
                      double *least)
 {
     const double begin = clock_seconds();
@@ -37,47 +38,48 @@ static int run_steps(struct plan *plan, struct params *p, const struct adam_conf
     *least = INFINITY;
     while (steps < LEAST_STEPS || (steps < MOST_STEPS && clock_seconds() - begin < STEPS_SECONDS)) {
         const double start = clock_seconds();
-        plan_forward(plan, (struct step_key){.seed = SEED, .epoch = (uint32_t)steps});
-        plan_backward(plan);
+        step_run(step, (struct step_key){.seed = SEED, .epoch = (uint32_t)steps}, NULL);
         adam_step(p, adam, adam->lr, (uint64_t)++steps);
         *least = fmin(*least, clock_seconds() - start);
     }
     return steps;
 }
 
-static void measure_and_print(struct plan *plan, struct params *p, const struct unet_conf *unet,
+static void measure_and_print(struct step *step, struct params *p, const struct unet_conf *unet,
                               const struct fit_conf *c, size_t pixels)
 {
     struct plan_yardstick y = {.peak_gflops = peak_fma_gflops(PEAK_SECONDS)};
     params_init(p, SEED);
-    fill(plan, "input", pixels * (size_t)unet->in_channels, 0);
-    fill(plan, "target", pixels * (size_t)unet->out_channels, 1);
-    const int steps = run_steps(plan, p, &c->adam, &y.step_seconds);
+    fill(step, "input", pixels * (size_t)unet->in_channels, 0);
+    fill(step, "target", pixels * (size_t)unet->out_channels, 1);
+    const int steps = run_steps(step, p, &c->adam, &y.step_seconds);
     y.peak_gflops = fmax(y.peak_gflops, peak_fma_gflops(PEAK_SECONDS));
-    printf("times: the least of %d training steps on random numbers\n\n", steps);
-    plan_explain(plan, y, stdout);
+    printf("times: the least of %d training steps on random numbers, of %d of their %d images\n\n",
+           steps, step_at_once(step), c->batch);
+    y.step_seconds *= (double)step_at_once(step) / c->batch;
+    plan_explain(step_plan(step), y, stdout);
 }
 
 int explain_training(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,
                      const struct cli *cli, struct err *e)
 {
     struct params *p = NULL;
-    struct plan *plan = NULL;
+    struct step *step = NULL;
     struct graph *g = fit_graph(unet, e);
     struct plan_conf shape = {.batch = c->batch,
                               .height = height,
                               .width = width,
                               .training = true,
                               .precision = fit_precision(c, cli)};
-    bool ok = g && (p = params_new(g, e)) && (plan = plan_new(g, p, shape, e));
+    bool ok = g && (p = params_new(g, e)) && (step = step_new(g, p, shape, 0, e));
     if (ok) {
         heading(p, shape.precision, stdout);
-        printf("activations and gradients of a batch of %d: %.1f MiB\n", c->batch,
-               (double)plan_arena_bytes(plan) / (1 << 20));
+        printf("activations and gradients of %d of the %d images of a step at a time: %.1f MiB\n",
+               step_at_once(step), c->batch, (double)plan_arena_bytes(step_plan(step)) / (1 << 20));
         fflush(stdout); /* the rest takes seconds */
-        measure_and_print(plan, p, unet, c, (size_t)c->batch * (size_t)height * (size_t)width);
+        measure_and_print(step, p, unet, c, (size_t)c->batch * (size_t)height * (size_t)width);
     }
-    plan_free(plan);
+    step_free(step);
     params_free(p);
     graph_free(g);
     return ok ? 0 : -1;

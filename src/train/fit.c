@@ -4,7 +4,7 @@
 #include "base/progress.h"
 #include "base/stop.h"
 #include "nn/ckpt.h"
-#include "nn/plan.h"
+#include "nn/step.h"
 #include "train/explain.h"
 #include "train/record.h"
 #include "train/validate.h"
@@ -53,7 +53,8 @@ struct trainer {
     struct graph *graph;
     struct params *params;
     enum nn_precision precision; /* in force */
-    struct plan *plan;
+    struct step *step;
+    double loss; /* of the last step */
     struct validation *validation;
     struct loader *loader;
     uint32_t *sample;    /* ids of a batch, for the random numbers of dropout */
@@ -111,7 +112,7 @@ static void trainer_release(struct trainer *t)
 {
     loader_free(t->loader);
     validation_free(t->validation);
-    plan_free(t->plan);
+    step_free(t->step);
     params_free(t->params);
     graph_free(t->graph);
     mem_free(t->sample);
@@ -158,7 +159,7 @@ static int trainer_init(struct trainer *t, bool resume, struct err *e)
                               .width = task->width,
                               .training = true,
                               .precision = t->precision};
-    if (!(t->plan = plan_new(t->graph, t->params, shape, e))) return -1;
+    if (!(t->step = step_new(t->graph, t->params, shape, 0, e))) return -1;
     shape.training = false;
     t->validation = validation_new(task, t->graph, t->params, shape, c->pictures, e);
     if (!t->validation) return -1;
@@ -185,26 +186,27 @@ static int step(struct trainer *t, struct err *e)
     clock_phase(t, WAIT);
     const double start = t->mark;
     size_t n = (size_t)t->conf->batch;
-    memcpy(plan_input(t->plan, "input"), b->input, n * t->task->train.input_len * sizeof(float));
-    memcpy(plan_input(t->plan, "target"), b->target, n * t->task->train.target_len * sizeof(float));
+    memcpy(step_input(t->step, "input"), b->input, n * t->task->train.input_len * sizeof(float));
+    memcpy(step_input(t->step, "target"), b->target, n * t->task->train.target_len * sizeof(float));
     /* Dropout is keyed by the step and the image. */
-    plan_forward(t->plan, (struct step_key){t->seed, (uint32_t)t->at.step, b->index});
-    clock_phase(t, FORWARD);
-    double loss = plan_loss(t->plan);
-    if (!isfinite(loss)) {
+    double forward;
+    t->loss =
+        step_run(t->step, (struct step_key){t->seed, (uint32_t)t->at.step, b->index}, &forward);
+    clock_phase(t, BACKWARD);
+    t->seconds[BACKWARD] -= forward;
+    t->seconds[FORWARD] += forward;
+    if (!isfinite(t->loss)) {
         err_set(e, ERR_FAILED, "the loss became %g at step %llu (images from number %u of the set)",
-                loss, (unsigned long long)t->at.step + 1, b->index[0]);
+                t->loss, (unsigned long long)t->at.step + 1, b->index[0]);
         return err_hint(
             e, "the last checkpoint is intact; lower fit.adam.lr, or look at those images");
     }
-    plan_backward(t->plan);
-    clock_phase(t, BACKWARD);
     double lr =
         schedule_lr(&t->conf->schedule, t->conf->adam.lr, (long)t->at.step, t->steps, t->per_epoch);
     adam_step(t->params, &t->conf->adam, lr, ++t->at.step);
     clock_phase(t, OPTIMISER);
     if (t->least_step == 0.0 || t->mark - start < t->least_step) t->least_step = t->mark - start;
-    t->at.loss_sum += loss;
+    t->at.loss_sum += t->loss;
     int since = (int)(t->at.step % LOG_EVERY);
     if (since && (long)t->at.step < t->steps) return 0;
     const char *names[] = {"loss", "lr"};
@@ -277,8 +279,7 @@ static int loop(struct trainer *t, const struct cli *cli, double *scores, struct
     while (!ended && (long)t->at.step < t->steps) {
         if (stop_requested()) return stopped(t, e);
         if (step(t, e)) return -1;
-        double now = plan_loss(t->plan);
-        loss = loss > 0.0 ? 0.95 * loss + 0.05 * now : now;
+        loss = loss > 0.0 ? 0.95 * loss + 0.05 * t->loss : t->loss;
         bool due = (long)t->at.step % t->validate_every == 0 || (long)t->at.step == t->steps;
         if (due && validate(t, scores, e)) return -1;
         if (isfinite(t->at.best_loss))
@@ -314,9 +315,10 @@ static int explain(const struct trainer *t, struct err *e)
 {
     char path[1200];
     if (t->least_step == 0.0) return 0; /* the training had ended before */
+    const double part_seconds = t->least_step * step_at_once(t->step) / t->conf->batch;
     return run_path(t->run, "explain.txt", path, sizeof path, e)
                ? -1
-               : explain_file(t->plan, t->params, t->precision, t->least_step, path, e);
+               : explain_file(step_plan(t->step), t->params, t->precision, part_seconds, path, e);
 }
 
 int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct run *run,
@@ -325,9 +327,10 @@ int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct
     struct trainer t = {
         .task = task, .conf = c, .seed = seed, .run = run, .precision = fit_precision(c, cli)};
     double scores[TASK_MAX_SCORES] = {0};
-    int bad = trainer_init(&t, cli->resume, e) ||
-              (!finished(&t) && record_plan(run, cli, t.plan, t.precision, t.at.step, e)) ||
-              loop(&t, cli, scores, e);
+    int bad =
+        trainer_init(&t, cli->resume, e) ||
+        (!finished(&t) && record_plan(run, cli, step_plan(t.step), t.precision, t.at.step, e)) ||
+        loop(&t, cli, scores, e);
     bad = bad || explain(&t, e);
     if (!bad) report(&t, scores, cli->quiet);
     trainer_release(&t);

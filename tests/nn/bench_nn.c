@@ -11,7 +11,7 @@
  * `explain`). scripts/bench-nn and scripts/compare-nn are its users, scripts/bench_nn_torch.py the
  * same for PyTorch.
  *
- *   plan train|infer ssl|recon PRECISION BATCH SIZE [dropout=P] [filters=N] [keep=1]
+ *   plan train|infer ssl|recon PRECISION BATCH SIZE [dropout=P] [filters=N] [at_once=K] [keep=1]
  *                         makes the network and a plan; infer is the encoder to conv 9 only
  *   run STEPS             -> seconds of each training step or inference
  *   load FILE             parameters, input and target by name (scripts/weights_file.py)
@@ -31,7 +31,7 @@
 #include "nn/adam.h"
 #include "nn/dn.h"
 #include "nn/graph_rep.h"
-#include "nn/plan.h"
+#include "nn/step.h"
 #include "nn/unet.h"
 
 #include <stdlib.h>
@@ -47,14 +47,18 @@ static const struct adam_conf adam = {1e-3, 0.9, 0.999, 1e-8};
 struct job {
     struct unet_conf net;
     struct plan_conf conf;
-    bool keep; /* decisions readable */
+    bool keep;   /* decisions readable */
+    int at_once; /* images of a training step at a time; 0: the rule of nn/step.h */
 };
 struct bench {
     struct job job;
     bool serving;
     struct graph *graph;
     struct params *params;
-    struct plan *plan;
+    struct step *training; /* one of them */
+    struct plan *inference;
+    const struct plan *plan; /* of either */
+    double loss;
     uint64_t steps; /* of Adam */
     double plan_seconds;
     int decisions, decision[DECISIONS]; /* values of the graph */
@@ -72,10 +76,16 @@ static double now(const struct bench *b)
 
 static void bench_release(struct bench *b)
 {
-    plan_free(b->plan);
+    step_free(b->training);
+    plan_free(b->inference);
     params_free(b->params);
     graph_free(b->graph);
     *b = (struct bench){.serving = b->serving};
+}
+
+static float *input(struct bench *b, const char *name)
+{
+    return b->training ? step_input(b->training, name) : plan_input(b->inference, name);
 }
 
 static void fill(struct bench *b, const char *name, int channels)
@@ -83,7 +93,7 @@ static void fill(struct bench *b, const char *name, int channels)
     const struct plan_conf *c = &b->job.conf;
     const size_t n = (size_t)c->batch * (size_t)c->height * (size_t)c->width * (size_t)channels;
     struct rng r = rng_make(1, RNG_TEST, 0, 0);
-    float *x = plan_input(b->plan, name);
+    float *x = input(b, name);
     for (size_t i = 0; x && i < n; i++)
         x[i] = (float)rng_normal(&r);
 }
@@ -116,7 +126,12 @@ static int bench_init(struct bench *b, struct job job, const char *tap, struct e
     if (graph_seal(g, e) || !(b->params = params_new(g, e))) return -1;
     params_init(b->params, 1);
     const double start = now(b);
-    if (!(b->plan = plan_new(g, b->params, b->job.conf, e))) return -1;
+    if (job.conf.training)
+        b->training = step_new(g, b->params, job.conf, job.at_once, e);
+    else
+        b->inference = plan_new(g, b->params, job.conf, e);
+    b->plan = b->training ? step_plan(b->training) : b->inference;
+    if (!b->plan) return -1;
     b->plan_seconds = now(b) - start;
     fill(b, "input", job.net.in_channels);
     fill(b, "target", job.net.out_channels);
@@ -125,10 +140,14 @@ static int bench_init(struct bench *b, struct job job, const char *tap, struct e
 
 static void passes(struct bench *b, double *forward_seconds)
 {
+    const struct step_key key = {.seed = 1, .epoch = (uint32_t)b->steps};
+    if (b->training) {
+        b->loss = step_run(b->training, key, forward_seconds);
+        return;
+    }
     const double start = now(b);
-    plan_forward(b->plan, (struct step_key){.seed = 1, .epoch = (uint32_t)b->steps});
+    plan_forward(b->inference, key);
     if (forward_seconds) *forward_seconds = now(b) - start;
-    if (b->job.conf.training) plan_backward(b->plan);
 }
 
 /* Seconds of a whole step. */
@@ -173,8 +192,11 @@ static int cmd_plan(struct bench *b, char **word, struct err *e)
     for (word += 5; *word; word++) {
         if (!strncmp(*word, "dropout=", 8)) job.net.dropout = atof(*word + 8);
         if (!strncmp(*word, "filters=", 8)) job.net.filters = atoi(*word + 8);
+        if (!strncmp(*word, "at_once=", 8)) job.at_once = atoi(*word + 8);
         if (!strcmp(*word, "keep=1")) job.keep = true;
     }
+    if (job.at_once && job.conf.batch % job.at_once)
+        return err_set(e, ERR_USAGE, "at_once must divide the batch");
     bench_release(b);
     if (bench_init(b, job, training ? NULL : "block5_relu1", e)) return -1;
     printf("ok parameters=%zu plan_seconds=%.4f arena_bytes=%zu\n", b->params->len, b->plan_seconds,
@@ -200,7 +222,7 @@ static float *place(struct bench *b, const char *name, size_t *len)
     *len = p ? p->len
              : (size_t)c->batch * (size_t)c->height * (size_t)c->width *
                    (size_t)(target ? b->job.net.out_channels : b->job.net.in_channels);
-    return p ? b->params->val + p->offset : plan_input(b->plan, name);
+    return p ? b->params->val + p->offset : input(b, name);
 }
 
 static int load(struct bench *b, FILE *f, struct err *e)
@@ -241,16 +263,15 @@ static int cmd_grads(struct bench *b, char **word, struct err *e)
     FILE *f = b->job.conf.training && word[0] ? fopen(word[0], "wb") : NULL;
     if (!f) return err_set(e, ERR_IO, "no training, or a file that cannot be written");
     struct shape s = {0};
-    plan_forward(b->plan, (struct step_key){.seed = 1});
-    const float *output = plan_output(b->plan, "output", &s);
+    b->loss = step_run(b->training, (struct step_key){.seed = 1}, NULL);
+    const float *output = plan_output(b->plan, "output", &s); /* of the last images */
     save(f, "output", output, shape_len(s));
-    plan_backward(b->plan);
     for (int i = 0; i < b->params->n; i++) {
         const struct param *p = &b->params->list[i];
         save(f, p->name, b->params->grad + p->offset, p->len);
     }
     if (fclose(f)) return err_set(e, ERR_IO, "could not write %s", word[0]);
-    printf("ok %.17g\n", plan_loss(b->plan));
+    printf("ok %.17g\n", b->loss);
     return 0;
 }
 
@@ -275,7 +296,7 @@ static int cmd_losses(struct bench *b, char **word, struct err *e)
     printf("ok");
     for (int steps = word[0] ? atoi(word[0]) : 1; steps > 0; steps--) {
         step(b, NULL);
-        printf(" %.17g", plan_loss(b->plan));
+        printf(" %.17g", b->loss);
     }
     printf("\n");
     return 0;
@@ -371,9 +392,10 @@ static int once(struct job job, int steps, bool explain)
            "arena_mib_per_image=%.1f resident_mib=%.0f",
            job.conf.training ? "train" : "infer", size, batch, par_threads(), 1e3 * best / batch,
            1e3 * forward / batch, 1e3 * b.plan_seconds,
-           (double)plan_arena_bytes(b.plan) / 1048576.0 / batch,
+           (double)plan_arena_bytes(b.plan) / 1048576.0 /
+               (b.training ? step_at_once(b.training) : batch),
            (double)mem_resident() / 1048576.0);
-    if (job.conf.training) printf(" loss=%.6f", plan_loss(b.plan));
+    if (job.conf.training) printf(" loss=%.6f", b.loss);
     printf("\n");
     if (explain) explain_plan(b.plan);
     bench_release(&b);
