@@ -156,11 +156,18 @@ static void pack(const void *k, const float *weights, const float *bias, void *p
 
 /* --- forward, and backward to the data --- */
 
-struct writer { /* where results of a block of columns go */
+struct target { /* a run of the map that is written; at: its first pixel of a slab, or NULL */
     float *at;
     size_t row, pixel;
+};
+struct vector {                  /* 16 columns: where they go in either run */
+    __mmask16 in0, in1, packed1; /* lanes of either run; in1 moved to the front */
+    size_t at0, at1;
+};
+struct writer { /* where results of a block of columns go */
+    struct target run[2];
+    struct vector v[2];
     const float *bias; /* 32, or NULL */
-    int columns;
     float slope;
 };
 
@@ -169,27 +176,47 @@ static __mmask16 first(int lanes)
     return (__mmask16)(lanes >= 16 ? 0xffff : lanes <= 0 ? 0 : (1 << lanes) - 1);
 }
 
+/* Columns c, …, c + 15 of `columns`, of which the first `len` are of run 0. */
+static struct vector vector_at(int c, int columns, int len, const struct target run[2])
+{
+    const __mmask16 all = first(columns - c), in0 = all & first(len - c);
+    const __mmask16 in1 = all & (__mmask16)~in0;
+    struct vector v = {.in0 = run[0].at ? in0 : 0,
+                       .in1 = run[1].at ? in1 : 0,
+                       .at0 = (size_t)c,
+                       .at1 = (size_t)(c > len ? c - len : 0)};
+    v.packed1 = first(__builtin_popcount(v.in1));
+    return v;
+}
+
+static inline __attribute__((always_inline)) void
+write_vector(const struct writer *w, const struct vector *v, int row, int column, __m512 y)
+{
+    const size_t r = (size_t)row, c = (size_t)column;
+    y = _mm512_max_ps(_mm512_mul_ps(y, _mm512_set1_ps(w->slope)), y); /* a NaN stays one */
+    if (v->in0)
+        _mm512_mask_storeu_ps(w->run[0].at + r * w->run[0].row + c * w->run[0].pixel + v->at0,
+                              v->in0, y);
+    if (v->in1)
+        _mm512_mask_storeu_ps(w->run[1].at + r * w->run[1].row + c * w->run[1].pixel + v->at1,
+                              v->packed1, _mm512_maskz_compress_ps(v->in1, y));
+}
+
 /* Results of `count` pixels from number `from` on, without those between the rows. */
 static void write_pixels(const struct bf16_pass *p, const struct writer *w, int from, int count,
                          const float *c)
 {
-    const __mmask16 left = first(w->columns), right = first(w->columns - 16);
-    const __m512 none = _mm512_setzero_ps(), slope = _mm512_set1_ps(w->slope);
+    const __m512 none = _mm512_setzero_ps();
     const __m512 b0 = w->bias ? _mm512_loadu_ps(w->bias) : none;
     const __m512 b1 = w->bias ? _mm512_loadu_ps(w->bias + 16) : none;
+    const bool right = w->v[1].in0 || w->v[1].in1;
     const int width = p->w + p->gap;
     int row = from / width, column = from % width;
     for (int k = 0; k < count; k++, c += SIDE) {
         if (column < p->w) {
-            float *to = w->at + (size_t)row * w->row + (size_t)column * w->pixel;
-            __m512 y = _mm512_add_ps(_mm512_load_ps(c), b0);
-            y = _mm512_max_ps(_mm512_mul_ps(y, slope), y); /* a NaN stays one */
-            _mm512_mask_storeu_ps(to, left, y);
-            if (right) {
-                y = _mm512_add_ps(_mm512_load_ps(c + 16), b1);
-                y = _mm512_max_ps(_mm512_mul_ps(y, slope), y);
-                _mm512_mask_storeu_ps(to + 16, right, y);
-            }
+            write_vector(w, &w->v[0], row, column, _mm512_add_ps(_mm512_load_ps(c), b0));
+            if (right)
+                write_vector(w, &w->v[1], row, column, _mm512_add_ps(_mm512_load_ps(c + 16), b1));
         }
         if (++column == width) {
             column = 0;
@@ -198,17 +225,17 @@ static void write_pixels(const struct bf16_pass *p, const struct writer *w, int 
     }
 }
 
+/* `to`: one run, or two where a joined map is written. */
 static void run_columns(const struct bf16_job *j, struct bf16_worker *worker, const bf16 *x,
-                        int rows, int group, int pair, float *to)
+                        int rows, int group, int pair, const struct target to[2])
 {
     const struct bf16_pass *p = j->p;
-    const struct bf16_run *run = &j->y.run[group];
     const int block = group * p->pairs + pair, width = p->w + p->gap, pixels = rows * width;
-    const struct writer w = {.at = to + pair * SIDE,
-                             .row = run->row,
-                             .pixel = run->pixel,
+    const int len = p->groups == 1 ? j->y.run[0].len : p->columns;
+    const struct writer w = {.run = {to[0], to[1]},
+                             .v = {vector_at(pair * SIDE, p->columns, len, to),
+                                   vector_at(pair * SIDE + 16, p->columns, len, to)},
                              .bias = j->bias ? j->bias + block * SIDE : NULL,
-                             .columns = bf16_smaller(p->columns - pair * SIDE, SIDE),
                              .slope = j->slope};
     const size_t pixel = (size_t)p->channels, segment = (size_t)p->steps * p->step;
     struct bf16_product q = {.a = {.segment = (size_t)width * pixel,
@@ -223,7 +250,7 @@ static void run_columns(const struct bf16_job *j, struct bf16_worker *worker, co
                                    .low = 2 * TILE},
                              .segments = p->side,
                              .steps = p->steps,
-                             .columns = w.columns,
+                             .columns = bf16_smaller(p->columns - pair * SIDE, SIDE),
                              .split = j->split};
     _Alignas(64) float c[BLOCK];
     for (int from = 0; from < pixels; from += SIDE) {
@@ -239,13 +266,18 @@ void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int sla
     const struct bf16_pass *p = j->p;
     const int image = slab / p->slabs, from = slab % p->slabs * p->rows;
     const int rows = bf16_smaller(p->h - from, p->rows);
-    for (int g = 0; g < p->groups; g++) {
-        const struct bf16_run *run = &j->y.run[g];
-        float *to = (float *)(uintptr_t)run->at + (size_t)image * run->image +
-                    (size_t)from * run->row; /* the map of a result */
-        for (int pair = 0; pair < p->pairs; pair++)
-            run_columns(j, worker, x, rows, g, pair, to);
+    struct target to[2] = {0};
+    for (int r = 0; r < j->y.runs; r++) {
+        const struct bf16_run *run = &j->y.run[r]; /* the map of a result */
+        const size_t offset = (size_t)image * run->image + (size_t)from * run->row;
+        to[r] = (struct target){.row = run->row, .pixel = run->pixel};
+        if (run->at) to[r].at = (float *)(uintptr_t)run->at + offset;
     }
+    const struct target lower[2] = {to[1]};
+    if (p->groups == 2) to[1] = (struct target){0}; /* each run by itself */
+    for (int g = 0; g < p->groups; g++)
+        for (int pair = 0; pair < p->pairs; pair++)
+            run_columns(j, worker, x, rows, g, pair, g ? lower : to);
 }
 
 static void bring_slab(const struct bf16_job *j, int slab, bf16 *x)
@@ -279,9 +311,11 @@ static void run_pass(const struct bf16_job *j, enum bf16_unit unit, unsigned cha
     }
 }
 
-static struct bf16_map map_in(const struct bf16_conv *c, const float *x)
+static struct bf16_map map_in(const struct bf16_conv *c, const float *const x[2])
 {
-    return bf16_map_plain(c->conf.n, c->conf.h, c->conf.w, c->conf.in, x);
+    const struct conv_conf *f = &c->conf;
+    if (!f->first || f->first == f->in) return bf16_map_plain(f->n, f->h, f->w, f->in, x[0]);
+    return bf16_map_joined(f->n, f->h, f->w, f->first, x[0], f->in - f->first, x[1]);
 }
 
 static struct bf16_map map_out(const struct bf16_conv *c, const float *y)
@@ -291,7 +325,8 @@ static struct bf16_map map_out(const struct bf16_conv *c, const float *y)
                  : bf16_map_plain(f->n, f->h, f->w, f->out, y);
 }
 
-static void forward(const void *k, const float *x, const void *packed, float *y, void *scratch)
+static void forward(const void *k, const float *const x[2], const void *packed, float *y,
+                    void *scratch)
 {
     const struct bf16_conv *c = k;
     const float *bias = packed;
@@ -313,14 +348,14 @@ static void backward(const void *k, const struct conv_gradient *v)
     bf16_map_relu(&map, c->conf.slope, v->y);
     const struct bf16_job data = {.p = &c->data,
                                   .x = map,
-                                  .y = map_in(c, v->dx),
+                                  .y = map_in(c, (const float *const[]){v->dx[0], v->dx[1]}),
                                   .weights =
                                       (const bf16 *)(bias + bias_len(c)) + c->forward.weights,
                                   .slope = 1.0f,
                                   .split = c->split};
-    const bool alone = v->dx && c->weights.wide;
+    const bool wanted = v->dx[0] || v->dx[1], alone = wanted && c->weights.wide;
     if (alone) run_pass(&data, c->unit, v->scratch);
-    bf16_gradient_run(c, map_in(c, v->x), map, v->dx && !alone ? &data : NULL, v->dw, v->db,
+    bf16_gradient_run(c, map_in(c, v->x), map, wanted && !alone ? &data : NULL, v->dw, v->db,
                       v->scratch);
 }
 
@@ -358,6 +393,7 @@ static void describe(const void *k, char *text, size_t size)
 }
 
 const struct conv_kernel conv_bf16 = {.name = "bf16",
+                                      .joins = true,
                                       .takes = takes_plain,
                                       .make = make_plain,
                                       .free = mem_free,
@@ -366,6 +402,7 @@ const struct conv_kernel conv_bf16 = {.name = "bf16",
                                       .backward = backward,
                                       .describe = describe};
 const struct conv_kernel conv_bf16_split = {.name = "bf16 split",
+                                            .joins = true,
                                             .takes = takes_split,
                                             .make = make_split,
                                             .free = mem_free,
@@ -382,7 +419,8 @@ static bool takes_nothing(const struct conv_conf *c, enum dn_isa isa)
     return false;
 }
 
-const struct conv_kernel conv_bf16 = {.name = "bf16", .takes = takes_nothing};
-const struct conv_kernel conv_bf16_split = {.name = "bf16 split", .takes = takes_nothing};
+const struct conv_kernel conv_bf16 = {.name = "bf16", .joins = true, .takes = takes_nothing};
+const struct conv_kernel conv_bf16_split = {
+    .name = "bf16 split", .joins = true, .takes = takes_nothing};
 
 #endif

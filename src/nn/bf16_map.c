@@ -16,6 +16,15 @@ struct bf16_map bf16_map_plain(int n, int h, int w, int c, const float *at)
         n, h, w, c, 1, {{at, NULL, c, row * (size_t)h, row, pixel}}, .slope = 1.0f};
 }
 
+struct bf16_map bf16_map_joined(int n, int h, int w, int ca, const float *a, int cb, const float *b)
+{
+    struct bf16_map m = bf16_map_plain(n, h, w, ca, a);
+    m.run[1] = bf16_map_plain(n, h, w, cb, b).run[0];
+    m.runs = 2;
+    m.c = ca + cb;
+    return m;
+}
+
 struct bf16_map bf16_map_up(int n, int h, int w, int c, const float *at)
 {
     const size_t pixel = 2 * (size_t)c, row = pixel * (size_t)w, image = 2 * row * (size_t)h;

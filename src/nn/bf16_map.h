@@ -21,6 +21,9 @@ struct bf16_map {
 };
 
 struct bf16_map bf16_map_plain(int n, int h, int w, int c, const float *at);
+/* The channels of a, then those of b. */
+struct bf16_map bf16_map_joined(int n, int h, int w, int ca, const float *a, int cb,
+                                const float *b);
 /* (N,2H,2W,C) as (N,H,W,4C), channel (2a+b) C + c being that of pixel (2i+a, 2j+b). */
 struct bf16_map bf16_map_up(int n, int h, int w, int c, const float *at);
 void bf16_map_relu(struct bf16_map *m, float slope, const float *y); /* y as the map */

@@ -1,5 +1,5 @@
 /* Concatenation along channels: y(n,i,j) = [a(n,i,j), b(n,i,j)]. */
-#include "nn/op.h"
+#include "nn/concat.h"
 
 #include <string.h>
 
@@ -12,7 +12,7 @@ int nn_concat(struct graph *g, int a, int b)
                                          .channels = graph_channels(g, a) + graph_channels(g, b)});
 }
 
-static int concat_infer(struct node *n, struct err *e)
+int concat_infer(struct node *n, struct err *e)
 {
     const struct shape a = n->x[0], b = n->x[1];
     if (a.n != b.n || a.h != b.h || a.w != b.w)
@@ -29,30 +29,40 @@ static void copy(float *restrict to, const float *restrict from, int n)
         to[i] = from[i];
 }
 
-static void concat_forward(const struct node *n, const struct io *io)
+void concat_join(const struct shape s[2], const float *const x[2], float *y)
 {
-    const int rows = n->y[0].n * n->y[0].h, w = n->y[0].w, ca = n->x[0].c, cb = n->x[1].c;
+    const int rows = s[0].n * s[0].h, w = s[0].w, ca = s[0].c, cb = s[1].c;
 #pragma omp parallel for
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < w; j++) {
             const size_t p = (size_t)r * (size_t)w + (size_t)j;
-            float *y = io->y[0] + p * (size_t)(ca + cb);
-            copy(y, io->x[0] + p * (size_t)ca, ca);
-            copy(y + ca, io->x[1] + p * (size_t)cb, cb);
+            float *to = y + p * (size_t)(ca + cb);
+            copy(to, x[0] + p * (size_t)ca, ca);
+            copy(to + ca, x[1] + p * (size_t)cb, cb);
         }
+}
+
+void concat_part(const struct shape s[2], const float *y, float *const x[2])
+{
+    const int rows = s[0].n * s[0].h, w = s[0].w, ca = s[0].c, cb = s[1].c;
+#pragma omp parallel for
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < w; j++) {
+            const size_t p = (size_t)r * (size_t)w + (size_t)j;
+            const float *from = y + p * (size_t)(ca + cb);
+            if (x[0]) copy(x[0] + p * (size_t)ca, from, ca);
+            if (x[1]) copy(x[1] + p * (size_t)cb, from + ca, cb);
+        }
+}
+
+static void concat_forward(const struct node *n, const struct io *io)
+{
+    concat_join(n->x, io->x, io->y[0]);
 }
 
 static void concat_backward(const struct node *n, const struct io *io)
 {
-    const int rows = n->y[0].n * n->y[0].h, w = n->y[0].w, ca = n->x[0].c, cb = n->x[1].c;
-#pragma omp parallel for
-    for (int r = 0; r < rows; r++)
-        for (int j = 0; j < w; j++) {
-            const size_t p = (size_t)r * (size_t)w + (size_t)j;
-            const float *dy = io->dy[0] + p * (size_t)(ca + cb);
-            if (io->dx[0]) copy(io->dx[0] + p * (size_t)ca, dy, ca);
-            if (io->dx[1]) copy(io->dx[1] + p * (size_t)cb, dy + ca, cb);
-        }
+    concat_part(n->x, io->dy[0], io->dx);
 }
 
 const struct op op_concat = {.name = "concat",

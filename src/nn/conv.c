@@ -1,5 +1,6 @@
 /* Convolution, stride 1, same padding: y(n,i,j,o) = b(o) + sum over (a,b,c) of
  * W(o,c,a,b) x(n, i+a-side/2, j+b-side/2, c), as PyTorch's Conv2d. */
+#include "nn/concat.h"
 #include "nn/conv_kernel.h"
 
 #include <math.h>
@@ -31,6 +32,11 @@ int nn_conv(struct graph *g, int x, const char *name, int filters, int side, boo
                                          .conf_size = sizeof conf});
 }
 
+static int conv_infer(struct node *n, struct err *e)
+{
+    return n->nin == 2 ? concat_infer(n, e) : 0;
+}
+
 static int conv_plan(struct node *n, struct err *e)
 {
     const struct conv_settings *c = n->conf;
@@ -40,13 +46,15 @@ static int conv_plan(struct node *n, struct err *e)
 static double conv_flops(const struct node *n)
 {
     const struct conv_settings *c = n->conf;
-    return 2.0 * (double)shape_len(n->y[0]) * (double)(n->x[0].c * c->side * c->side);
+    return 2.0 * (double)shape_len(n->y[0]) *
+           (double)((n->x[0].c + (n->nin == 2 ? n->x[1].c : 0)) * c->side * c->side);
 }
 
 const struct op op_conv = {.name = "conv",
                            .nout = 1,
-                           .flags = OP_KEEPS_X | OP_ACTIVATES,
+                           .flags = OP_KEEPS_X | OP_ACTIVATES | OP_JOINS,
                            .state = sizeof(struct conv_state),
+                           .infer = conv_infer,
                            .plan = conv_plan,
                            .pack = conv_node_pack,
                            .forward = conv_node_forward,

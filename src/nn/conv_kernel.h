@@ -19,7 +19,8 @@
  * to twice the height and width, weights (in, out, 2, 2). Activations are dense NHWC float32. */
 struct conv_conf {
     int n, h, w, in, out; /* h, w of x */
-    int side;             /* 1 or 3; 2 with `up` */
+    int first; /* channels of the first of two maps that are joined to x; `in` or 0: one map */
+    int side;  /* 1 or 3; 2 with `up` */
     bool up, bias;
     bool backward;      /* the gradient of weights and bias is asked for */
     bool backward_data; /* and that of x */
@@ -32,14 +33,15 @@ struct conv_need { /* bytes */
 };
 
 struct conv_gradient {
-    const float *x, *y, *dy; /* dy is the gradient of y, which lies behind the ReLU */
+    const float *x[2], *y, *dy; /* dy is the gradient of y, which lies behind the ReLU */
     const void *packed;
-    float *dx, *dw, *db; /* overwritten; dx and db may be NULL: not wanted, no bias */
+    float *dx[2], *dw, *db; /* overwritten; dx and db may be NULL: not wanted, no bias */
     void *scratch;
 };
 
 struct conv_kernel {
     const char *name;
+    bool joins; /* takes two maps; else they are copied together for it, as x[0] */
     /* Whether it can compute this, on this processor, and is expected to do it best. */
     bool (*takes)(const struct conv_conf *c, enum dn_isa isa);
     void *(*make)(const struct conv_conf *c, enum dn_isa isa, struct dn *d, struct conv_need *need,
@@ -47,7 +49,8 @@ struct conv_kernel {
     void (*free)(void *k);
     /* Brings weights and bias (or NULL) into `packed`. */
     void (*pack)(const void *k, const float *weights, const float *bias, void *packed);
-    void (*forward)(const void *k, const float *x, const void *packed, float *y, void *scratch);
+    void (*forward)(const void *k, const float *const x[2], const void *packed, float *y,
+                    void *scratch);
     void (*backward)(const void *k, const struct conv_gradient *g);
     void (*describe)(const void *k, char *text, size_t size);
 };
@@ -59,6 +62,8 @@ extern const struct conv_kernel *const conv_kernels[]; /* NULL-ended; the last t
 struct conv_state {
     const struct conv_kernel *kernel;
     void *k;
+    size_t
+        joined; /* bytes of two maps copied together for a kernel that takes one; 0: not needed */
 };
 int conv_node_plan(struct node *n, struct conv_conf c, struct err *e);
 void conv_node_pack(const struct node *n, const struct io *io);

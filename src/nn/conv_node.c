@@ -1,5 +1,7 @@
 #include "nn/conv_kernel.h"
 
+#include "nn/concat.h"
+
 const struct conv_kernel *const conv_kernels[] = {&conv_bf16, &conv_bf16_split, &conv_winograd,
                                                   &conv_direct, NULL};
 
@@ -27,11 +29,12 @@ int conv_node_plan(struct node *n, struct conv_conf c, struct err *e)
     c.n = n->x[0].n;
     c.h = n->x[0].h;
     c.w = n->x[0].w;
-    c.in = n->x[0].c;
+    c.first = n->x[0].c;
+    c.in = n->x[0].c + (n->nin == 2 ? n->x[1].c : 0);
     c.out = n->y[0].c;
     c.slope = n->slope;
     c.backward = n->backward;
-    c.backward_data = n->wants_dx[0];
+    c.backward_data = n->wants_dx[0] || (n->nin == 2 && n->wants_dx[1]);
     c.precision = n->precision;
     const struct conv_kernel *const *k = conv_kernels;
     while (!(*k)->takes(&c, dn_isa()))
@@ -42,8 +45,11 @@ int conv_node_plan(struct node *n, struct conv_conf c, struct err *e)
         return err_wrap(e, "%dx%d convolution of %d x %d x %d x %d to %d channels", c.side, c.side,
                         c.n, c.h, c.w, c.in, c.out);
     n->need.packed = need.packed;
-    n->need.forward = need.forward;
-    n->need.backward = need.backward;
+    if (n->nin == 2 && !s->kernel->joins)
+        s->joined =
+            (shape_len(n->x[0]) / (size_t)c.first * (size_t)c.in * sizeof(float) + 63) / 64 * 64;
+    n->need.forward = s->joined + need.forward;
+    n->need.backward = 2 * s->joined + need.backward;
     if (n->slope != 1.0f) n->flags |= OP_KEEPS_Y;
     return 0;
 }
@@ -57,20 +63,33 @@ void conv_node_pack(const struct node *n, const struct io *io)
 void conv_node_forward(const struct node *n, const struct io *io)
 {
     const struct conv_state *s = n->state;
-    s->kernel->forward(s->k, io->x[0], io->packed, io->y[0], io->scratch_forward);
+    float *joined = io->scratch_forward;
+    if (s->joined) concat_join(n->x, io->x, joined);
+    const float *const x[2] = {s->joined ? joined : io->x[0], io->x[1]};
+    s->kernel->forward(s->k, x, io->packed, io->y[0],
+                       (unsigned char *)io->scratch_forward + s->joined);
 }
 
 void conv_node_backward(const struct node *n, const struct io *io)
 {
     const struct conv_state *s = n->state;
-    s->kernel->backward(s->k, &(struct conv_gradient){.x = io->x[0],
-                                                      .y = io->y[0],
-                                                      .dy = io->dy[0],
-                                                      .packed = io->packed,
-                                                      .dx = io->dx[0],
-                                                      .dw = io->dw[0],
-                                                      .db = io->dw[1],
-                                                      .scratch = io->scratch_backward});
+    unsigned char *scratch = io->scratch_backward;
+    struct conv_gradient g = {.x = {io->x[0], io->x[1]},
+                              .y = io->y[0],
+                              .dy = io->dy[0],
+                              .packed = io->packed,
+                              .dx = {io->dx[0], io->dx[1]},
+                              .dw = io->dw[0],
+                              .db = io->dw[1],
+                              .scratch = scratch + 2 * s->joined};
+    if (s->joined) {
+        float *x = (float *)scratch, *dx = (float *)(scratch + s->joined);
+        concat_join(n->x, io->x, x);
+        g.x[0] = x;
+        g.dx[0] = io->dx[0] || io->dx[1] ? dx : NULL;
+    }
+    s->kernel->backward(s->k, &g);
+    if (s->joined && g.dx[0]) concat_part(n->x, g.dx[0], io->dx);
 }
 
 void conv_node_release(struct node *n)

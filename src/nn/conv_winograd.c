@@ -80,11 +80,11 @@ static void winograd_pack(const void *k, const float *weights, const float *bias
     wino_pack(w->wino, weights, (unsigned char *)packed + w->bias);
 }
 
-static void winograd_forward(const void *k, const float *x, const void *packed, float *y,
+static void winograd_forward(const void *k, const float *const x[2], const void *packed, float *y,
                              void *scratch)
 {
     const struct winograd *w = k;
-    wino_forward(w->wino, x, weights_in(w, packed), w->biased ? packed : NULL, w->slope, y,
+    wino_forward(w->wino, x[0], weights_in(w, packed), w->biased ? packed : NULL, w->slope, y,
                  scratch);
 }
 
@@ -93,8 +93,8 @@ static void winograd_backward(const void *k, const struct conv_gradient *g)
     const struct winograd *w = k;
     float *masked = g->scratch;
     if (w->masked) relu_gradient(w->slope, w->y, g->y, g->dy, masked);
-    wino_backward(w->wino, g->x, w->masked ? masked : g->dy, weights_in(w, g->packed), g->dx, g->dw,
-                  g->db, (unsigned char *)g->scratch + w->masked);
+    wino_backward(w->wino, g->x[0], w->masked ? masked : g->dy, weights_in(w, g->packed), g->dx[0],
+                  g->dw, g->db, (unsigned char *)g->scratch + w->masked);
 }
 
 static void winograd_describe(const void *k, char *text, size_t size)

@@ -228,6 +228,23 @@ static void fold_readers(struct graph *g)
     g->nodes = kept;
 }
 
+/* Lets a convolution read the two halves of a joined map that nobody else reads: they are not
+ * copied together, nor their gradients apart. */
+static void fold_concats(struct graph *g)
+{
+    for (int i = 0; i < g->nodes; i++) {
+        struct gnode *n = &g->node[i];
+        if (!n->op || !(n->op->flags & OP_JOINS) || n->nin != 1) continue;
+        struct value *x = &g->value[n->in[0]];
+        struct gnode *w = &g->node[x->node];
+        if (w->op != &op_concat || x->output || count_readers(g, g->nodes, n->in[0]) > 1) continue;
+        n->nin = 2;
+        memcpy(n->in, w->in, sizeof n->in);
+        x->node = -1;
+        *w = (struct gnode){.op = NULL}; /* fold_readers cuts it */
+    }
+}
+
 /* Replaces the `nth` reading of value v by w. */
 static void rewire(struct graph *g, int nodes, int v, int nth, int w)
 {
@@ -311,6 +328,7 @@ int graph_seal(struct graph *g, struct err *e)
     if (!live) return -1;
     g->nodes = cut_dead(g, live);
     mem_free(live);
+    fold_concats(g);
     fold_readers(g);
     if (insert_forks(g)) return err_set(e, ERR_FAILED, "out of memory");
     if (sort_nodes(g, e)) return -1;

@@ -1,6 +1,6 @@
-/* The inside of a graph, for graph.c, plan.c, live.c, step.c and params.c only. After sealing, nodes are in
- * execution order, every value has at most one reader, and value numbers are those the builder gave
- * (forks append new ones); values of nodes that were cut have node -1. */
+/* The inside of a graph, for graph.c, plan.c, live.c, step.c and params.c only. After sealing,
+ * nodes are in execution order, every value has at most one reader, and value numbers are those the
+ * builder gave (forks append new ones); values of nodes that were cut have node -1. */
 #pragma once
 
 #include "nn/op.h"

@@ -45,8 +45,9 @@ static void explain_size(const struct plan *p, struct err *e)
     if (!above) return;
     for (int i = p->nodes; i-- > 0;) {
         const struct gnode *n = &p->g->node[i];
-        joins |= n->op == &op_concat;
-        above[i] |= n->op == &op_concat;
+        const bool join = n->op == &op_concat || (n->op->flags & OP_JOINS && n->nin == 2);
+        joins |= join;
+        above[i] |= join;
         for (int k = 0; above[i] && k < n->nin; k++)
             above[p->g->value[n->in[k]].node] = true;
     }
