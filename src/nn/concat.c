@@ -1,4 +1,5 @@
 /* Concatenation along channels: y(n,i,j) = [a(n,i,j), b(n,i,j)]. */
+#include "nn/fetch.h"
 #include "nn/op.h"
 
 #include <string.h>
@@ -21,21 +22,15 @@ static int concat_infer(struct node *n, struct err *e)
     return 0;
 }
 
-/* Floats from what is copied to the line that is fetched for the copy, so that no store waits. */
-enum { AHEAD = 512 };
-
 /* Short runs of floats: sizes the compiler knows are faster than calls of memcpy. */
 static inline void copy(float *restrict to, const float *restrict from, int n)
 {
     enum { LONG = 16, SHORT = 4 };
     int i = 0;
-    for (; i + LONG <= n; i += LONG) {
-        __builtin_prefetch(to + i + AHEAD, 1);
-        __builtin_prefetch(from + i + AHEAD);
+    fetch_to_read(from, (size_t)n);
+    fetch_to_write(to, (size_t)n);
+    for (; i + LONG <= n; i += LONG)
         memcpy(to + i, from + i, LONG * sizeof *to);
-    }
-    if (i == n) return;
-    __builtin_prefetch(to + i + AHEAD, 1);
     for (; i + SHORT <= n; i += SHORT)
         memcpy(to + i, from + i, SHORT * sizeof *to);
     for (; i < n; i++)

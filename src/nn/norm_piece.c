@@ -1,5 +1,7 @@
 #include "nn/norm_piece.h"
 
+#include "nn/fetch.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -8,10 +10,6 @@
 #endif
 
 enum { LANES = NORM_LANES, ROWS = NORM_ROWS };
-/* Floats from what is worked on to what is fetched. Lines to be written are fetched as well, so
- * that no store waits for one. */
-enum { AHEAD = 512 };
-
 #define INLINE static inline __attribute__((always_inline))
 
 #ifdef __AVX512F__
@@ -191,8 +189,8 @@ INLINE void apply_all(const struct norm_piece *p, bool plain, float *y)
 {
     size_t at = 0, place = 0;
     for (; at + LANES <= p->len; at += LANES) {
-        __builtin_prefetch(p->x + at + AHEAD);
-        __builtin_prefetch(y + at + AHEAD, 1);
+        fetch_to_read(p->x + at, LANES);
+        fetch_to_write(y + at, LANES);
         apply(p, at, place, LANES, plain, y);
         place = place + LANES == p->tile ? 0 : place + LANES;
     }
@@ -251,8 +249,8 @@ INLINE void apply_all_back(const struct norm_piece *p, const float *dy, bool pla
 {
     size_t at = 0, place = 0;
     for (; at + LANES <= p->len; at += LANES) {
-        __builtin_prefetch(p->x + at + AHEAD);
-        __builtin_prefetch(dx + at + AHEAD, 1); /* in place: dy as well */
+        fetch_to_read(p->x + at, LANES);
+        fetch_to_write(dx + at, LANES); /* in place: dy as well */
         apply_back(p, dy, at, place, LANES, plain, dx);
         place = place + LANES == p->tile ? 0 : place + LANES;
     }
