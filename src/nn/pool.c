@@ -1,4 +1,5 @@
 /* Pooling 2x2 with stride 2; an odd last row or column is left out (PyTorch's floor). */
+#include "nn/fetch.h"
 #include "nn/op.h"
 
 #include <stdint.h>
@@ -92,6 +93,9 @@ static void max_forward(const struct node *n, const struct io *io)
         const float *a = io->x[0] + first_input(n, r), *b = a + stride;
         for (int j = 0; j < y.w; j++, a += 2 * channels, b += 2 * channels) {
             const size_t to = ((size_t)r * (size_t)y.w + (size_t)j) * channels;
+            fetch_to_read(a, 2 * channels);
+            fetch_to_read(b, 2 * channels);
+            fetch_to_write(io->y[0] + to, channels);
             max_pixel(y.c, (const float *const[]){a, a + channels, b, b + channels}, io->y[0] + to,
                       won ? won + to : NULL);
         }
@@ -134,6 +138,8 @@ static void max_backward(const struct node *n, const struct io *io)
         clear_rest(n, r, a);
         for (int j = 0; j < y.w; j++, a += 2 * channels) {
             const size_t from = ((size_t)r * (size_t)y.w + (size_t)j) * channels;
+            fetch_to_write(a, 2 * channels);
+            fetch_to_write(a + stride, 2 * channels);
             max_pixel_back(y.c, io->dy[0] + from, won + from, a, a + stride);
         }
     }
@@ -159,6 +165,9 @@ static void avg_forward(const struct node *n, const struct io *io)
             const float *a = io->x[0] + first_input(n, r) + (size_t)(2 * j * channels),
                         *b = a + stride;
             float *to = io->y[0] + (size_t)r * len + (size_t)(j * channels);
+            fetch_to_read(a, 2 * (size_t)channels);
+            fetch_to_read(b, 2 * (size_t)channels);
+            fetch_to_write(to, (size_t)channels);
 #pragma omp simd
             for (int c = 0; c < channels; c++)
                 to[c] = 0.25f * (a[c] + a[c + channels] + b[c] + b[c + channels]);
@@ -176,6 +185,8 @@ static void avg_backward(const struct node *n, const struct io *io)
         for (int j = 0; j < y.w; j++) {
             const float *dy = io->dy[0] + (size_t)r * len + (size_t)(j * channels);
             float *a = row + (size_t)(2 * j * channels), *b = a + stride;
+            fetch_to_write(a, 2 * (size_t)channels);
+            fetch_to_write(b, 2 * (size_t)channels);
 #pragma omp simd
             for (int c = 0; c < channels; c++)
                 a[c] = a[c + channels] = b[c] = b[c + channels] = 0.25f * dy[c];
