@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/par.h"
+#include "nn/fetch.h"
 
 #include <assert.h>
 #include <immintrin.h>
@@ -194,9 +195,11 @@ write_vector(const struct writer *w, const struct vector *v, int row, int column
 {
     const size_t r = (size_t)row, c = (size_t)column;
     y = _mm512_max_ps(_mm512_mul_ps(y, _mm512_set1_ps(w->slope)), y); /* a NaN stays one */
-    if (v->in0)
+    if (v->in0) {
+        fetch_to_write(w->run[0].at + r * w->run[0].row + c * w->run[0].pixel + v->at0, FETCH_LINE);
         _mm512_mask_storeu_ps(w->run[0].at + r * w->run[0].row + c * w->run[0].pixel + v->at0,
                               v->in0, y);
+    }
     if (v->in1)
         _mm512_mask_storeu_ps(w->run[1].at + r * w->run[1].row + c * w->run[1].pixel + v->at1,
                               v->packed1, _mm512_maskz_compress_ps(v->in1, y));

@@ -1,5 +1,7 @@
 #include "nn/bf16_map.h"
 
+#include "nn/fetch.h"
+
 #ifdef __AVX512BF16__
 
 #include <immintrin.h>
@@ -103,6 +105,8 @@ INLINE void convert_run(const float *at, const float *sign, float slope, size_t 
 {
     size_t i = 0;
     for (; i + LANES <= n; i += LANES) {
+        fetch_to_read(at + i, LANES);
+        if (sign) fetch_to_read(sign + i, LANES);
         __m512 v = _mm512_loadu_ps(at + i);
         if (sign) v = back_through(v, _mm512_loadu_ps(sign + i), slope);
         const __m256i high = high_of(v);
