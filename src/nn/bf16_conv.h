@@ -7,7 +7,7 @@
 
 enum {
     BF16_SLAB_BYTES = 512 << 10, /* a thread's bfloat16 numbers, in its L2 cache */
-    BF16_LEAST_ROWS = 4,         /* of a slab */
+    BF16_LEAST_ROWS = 10,        /* of a slab: its neighbours are brought too */
 };
 
 struct bf16_pass {                      /* columns of y by products of the pixels of x */
