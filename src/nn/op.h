@@ -29,9 +29,9 @@ enum op_flag {
     OP_ALIAS = 8,   /* every y is x[0]: forward is not called */
     OP_INPUT = 16,  /* y[0] is filled by the user */
     OP_LOSS = 32,   /* y[0] is a scalar to differentiate; dy[0] is 1 */
-    OP_JOINS = 256, /* reads a joined map from its two halves: sealing cuts the concat before it */
     OP_ACTIVATES = 64, /* can end in a ReLU: sealing folds one that follows into `slope` */
     OP_DROPS = 128,    /* can end in a dropout, behind the ReLU: likewise, into `drop` */
+    OP_JOINS = 256,    /* reads a joined map from its two halves: sealing cuts the concat before */
 };
 
 struct param_spec { /* a parameter of a node: "PREFIX.weight" */

@@ -63,8 +63,8 @@ void plan_forward(struct plan *p, struct step_key key);
 void plan_backward(struct plan *p);
 double plan_loss(const struct plan *p); /* the value of nn_l2 after a forward pass */
 
-/* Of activations, gradients and scratch; weights in the layout of the kernels (at most twice the
- * parameters) are beside it. */
+/* Of activations, gradients and scratch; weights in the layout of the kernels are beside it
+ * (twice the parameters on AMX, eight times by Winograd's scheme). */
 size_t plan_arena_bytes(const struct plan *p);
 
 struct plan_kernel {
