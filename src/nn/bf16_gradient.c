@@ -3,9 +3,9 @@
  * blocks of 32 rows of the product; a row of the kernel is an offset into them.
  *
  * Where the gradient is small, the rows of the batch are dealt out in parts, each summed by itself
- * in slabs that fit into the cache, and parts are added in order; where it is large (`wide`), all
- * rows are one slab and blocks of the gradient are dealt out. Either way nothing depends on the
- * number of threads. */
+ * in slabs that fit into the cache, and parts are added in order; where it is large and maps are
+ * small (`wide`), all rows are one slab and blocks of the gradient are dealt out. Either way
+ * nothing depends on the number of threads. */
 #include "nn/bf16_conv.h"
 
 #ifdef __AVX512BF16__
@@ -20,9 +20,11 @@ enum {
     TILE = 16 * SIDE,      /* numbers of a factor's tile */
     MOST_SIDE = 3,         /* of a kernel */
     PARTS_BYTES = 8 << 20, /* partial gradients */
+    LEAST_PARTS = 8,
     MOST_PARTS = 64,
     NARROW_BYTES = 1 << 20, /* gradients up to this size are summed in parts */
-    SUM_STEPS = 8,          /* of pixels at a time: what they read stays in the L1 cache */
+    WIDE_PIXELS = 1 << 16,
+    SUM_STEPS = 8, /* of pixels at a time: what they read stays in the L1 cache */
     CHUNK_ROWS = 16,
 };
 
@@ -39,7 +41,7 @@ struct bf16_gradient bf16_gradient_make(const struct bf16_conv *c)
     struct bf16_gradient g = {.groups = bf16_divide_up(f->in, SIDE),
                               .lefts = bf16_divide_up(c->wide, SIDE)};
     g.block = (size_t)(g.groups * g.lefts * c->taps) * BLOCK * sizeof(float);
-    g.wide = g.block > NARROW_BYTES;
+    g.wide = g.block > NARROW_BYTES && (double)f->n * f->h * f->w <= WIDE_PIXELS;
     const int factor = c->side * group_channels(c, 0), all = g.wide ? c->side * f->in : factor;
     const size_t row = (size_t)f->w * (size_t)(factor + SIDE * g.lefts + c->wide) * sizeof(bf16) *
                        (size_t)bf16_planes(c);
@@ -47,7 +49,8 @@ struct bf16_gradient bf16_gradient_make(const struct bf16_conv *c)
                     : bf16_rows_within(f->h, bf16_rows_of(BF16_SLAB_BYTES, row));
     g.slabs = g.wide ? 1 : bf16_divide_up(f->h, g.rows);
     g.chunks = bf16_divide_up(g.rows, CHUNK_ROWS);
-    const int most = bf16_smaller(MOST_PARTS, (int)(PARTS_BYTES / g.block) + 1);
+    const int fit = (int)(PARTS_BYTES / g.block) + LEAST_PARTS;
+    const int most = bf16_smaller(MOST_PARTS, fit);
     g.parts = g.wide ? g.chunks : bf16_smaller(f->n * g.slabs, most);
     g.pixels = bf16_map_pixels_len(&y, c->gap, g.rows + 2 * c->gap);
     g.x = bf16_map_channel(&x, g.rows + 2 * c->gap) * (size_t)all;
