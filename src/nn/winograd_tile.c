@@ -39,6 +39,22 @@ INLINE void load_some(vec *v, const float *p, int lanes)
 #endif
 }
 
+/* The same of floats that are `apart` from one to the next. */
+INLINE void load_apart(vec *v, const float *p, size_t apart, int lanes)
+{
+#ifdef __AVX512F__
+    const __m512i steps = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i at = _mm512_mullo_epi32(steps, _mm512_set1_epi32((int)apart));
+    *v = (vec)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), (__mmask16)((1u << lanes) - 1), at, p,
+                                       sizeof(float));
+#else
+    float all[LANES] = {0};
+    for (int k = 0; k < lanes; k++)
+        all[k] = p[(size_t)k * apart];
+    load(v, all);
+#endif
+}
+
 INLINE void store_some(float *p, const vec *v, int lanes)
 {
 #ifdef __AVX512F__
@@ -549,11 +565,8 @@ void wino_output(const struct wino_map *m, const float *v, struct wino_layout l,
 void wino_weights(const float *w, size_t lane, int lanes, bool rotated, size_t point, float *u)
 {
     vec d[9], e[18], f[WINO_POINTS];
-    float taps[9][LANES] = {0};
-    for (int k = 0; k < lanes; k++)
-        for (int t = 0; t < 9; t++)
-            taps[t][k] = w[(size_t)k * lane + (size_t)(rotated ? 8 - t : t)];
-    memcpy(d, taps, sizeof d);
+    for (int t = 0; t < 9; t++)
+        load_apart(&d[t], w + (rotated ? 8 - t : t), lane, lanes);
     for (int r = 0; r < 3; r++)
         row_weights(d + 3 * r, 1, e + SIDE * r, 1);
     for (int q = 0; q < SIDE; q++)
