@@ -630,8 +630,8 @@ INLINE void sums_add(struct sums *c, int rows, int blocks, int tail, int steps, 
     const float *bt = b + (size_t)blocks * b_block;
     for (int s = 0; s < steps; s++, b += LANES, bt += b_tail, a += step) {
         vec v[2];
-        half eight;
-        quarter four;
+        half eight = {0};
+        quarter four = {0};
         for (int k = 0; k < blocks; k++)
             load(&v[k], b + (size_t)k * b_block);
         if (tail == 8) memcpy(&eight, bt, sizeof eight);
