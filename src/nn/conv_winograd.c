@@ -2,7 +2,6 @@
 #include "nn/conv_kernel.h"
 
 #include "base/mem.h"
-#include "nn/relu.h"
 #include "nn/winograd.h"
 
 #include <stdio.h>
@@ -10,8 +9,8 @@
 
 struct winograd {
     struct wino *wino;
-    size_t bias, masked; /* bytes: of the bias, of dy behind a ReLU */
-    size_t out, y;       /* elements */
+    size_t bias; /* bytes */
+    size_t out;
     bool biased;
     float slope;
 };
@@ -60,11 +59,9 @@ static void *winograd_make(const struct conv_conf *c, enum dn_isa isa, struct dn
     w->biased = c->bias;
     w->out = (size_t)c->out;
     w->slope = c->slope;
-    w->y = (size_t)c->n * (size_t)c->h * (size_t)c->w * (size_t)c->out;
-    if (c->slope != 1.0f) w->masked = lines(w->y * sizeof(float));
     need->packed = w->bias + wino_packed_bytes(w->wino);
     need->forward = wino_scratch_forward(w->wino);
-    need->backward = w->masked + wino_scratch_backward(w->wino);
+    need->backward = wino_scratch_backward(w->wino);
     return w;
 }
 
@@ -91,10 +88,15 @@ static void winograd_forward(const void *k, const float *const x[2], const void 
 static void winograd_backward(const void *k, const struct conv_gradient *g)
 {
     const struct winograd *w = k;
-    float *masked = g->scratch;
-    if (w->masked) relu_gradient(w->slope, w->y, g->y, g->dy, masked);
-    wino_backward(w->wino, g->x[0], w->masked ? masked : g->dy, weights_in(w, g->packed), g->dx[0],
-                  g->dw, g->db, (unsigned char *)g->scratch + w->masked);
+    wino_backward(w->wino, &(struct wino_gradient){.x = g->x[0],
+                                                   .dy = g->dy,
+                                                   .y = w->slope == 1.0f ? NULL : g->y,
+                                                   .slope = w->slope,
+                                                   .packed = weights_in(w, g->packed),
+                                                   .dx = g->dx[0],
+                                                   .dw = g->dw,
+                                                   .db = g->db,
+                                                   .scratch = g->scratch});
 }
 
 static void winograd_describe(const void *k, char *text, size_t size)

@@ -1,8 +1,9 @@
 /* Forward, and backward to the data, which is a convolution by rotated and transposed weights: each
  * thread takes a block of tiles at a time from input transform to output transform, so what is
- * between them stays in its cache. Backward to the weights: all threads transform a slab of tiles
- * of x and dy, then share the 36 products, each of which belongs to one thread. So nothing is added
- * across threads. */
+ * between them stays in its cache. Backward to the weights: of few channels, each thread takes a
+ * part of the tiles at a time, block by block, into a gradient of that part; these are added up in
+ * order. Of many, whose gradient is large, all threads transform a slab of tiles of x and dy, then
+ * share the 36 products, each of which belongs to one thread: nothing is added across threads. */
 #include "nn/winograd.h"
 
 #include "base/mem.h"
@@ -18,7 +19,10 @@ enum {
     BLOCK_LEAST = 48,        /* tiles: they share one pass over the weights */
     SLAB_BYTES = 8 << 20,    /* transformed tiles of all threads, in L3 */
     SLAB_MOST = 512,         /* tiles: a longer sum in single precision loses digits */
-    CHUNK = 16,              /* tiles a task when a slab is transformed */
+    CHUNK = 16,              /* tiles a task when a slab is transformed, and a sum of dy */
+    PARTS_MOST = 32,         /* of the tiles, and bytes of all their gradients, and of one */
+    PARTS_BYTES = 8 << 20,
+    PART_BYTES = 640 << 10,
 };
 
 struct pass { /* y = x * weights, by blocks of tiles */
@@ -31,10 +35,13 @@ struct pass { /* y = x * weights, by blocks of tiles */
 struct wino {
     struct wino_conf conf;
     struct pass forward, data;
-    struct { /* backward to the weights */
-        int slab;
+    struct {              /* backward to the weights */
+        int parts, part;  /* tiles of a part; parts 0: by slabs */
+        int slab, places; /* tiles transformed at once; memories for so many */
         struct wino_layout lx, ly;
-        size_t du, sums, total; /* bytes: gradient at the points, sums of dy a chunk, over all */
+        /* bytes: gradient at the points and sum of dy, of each part; transformed tiles and sums of
+         * dy a chunk, of each place */
+        size_t du, total, tiles, sums;
     } weights;
 };
 
@@ -74,16 +81,32 @@ static size_t weights_bytes(int in, int out)
     return WINO_POINTS * weights_point(in, out) * sizeof(float);
 }
 
+/* Bytes of a tile transformed. */
+static int tile_bytes(int channels)
+{
+    return (int)(bytes_of(wino_layout(channels, 4)) / 4);
+}
+
+/* Tiles of a block that fills `bytes`. */
+static int block_of(const struct wino_conf *c, int bytes, int least)
+{
+    const int fit = bytes / (tile_bytes(c->in) + tile_bytes(c->out));
+    return fit > least ? fit : least;
+}
+
+/* The least step, a multiple of `unit`, that takes as few steps to `all` as one of at most `most`.
+ */
+static int even(int all, int most, int unit)
+{
+    return divide_up(divide_up(all, divide_up(all, most)), unit) * unit;
+}
+
 static struct pass pass_make(const struct wino_conf *c, int in, int out)
 {
     struct pass p = {.x = {c->n, c->h, c->w, in}, .y = {c->n, c->h, c->w, out}};
-    const int tiles = wino_tiles(&p.x);
-    const int tile =
-        WINO_POINTS * LANES * (int)sizeof(float) * (wino_blocks(in) + wino_blocks(out));
-    const int most = BLOCK_BYTES / tile > BLOCK_LEAST ? BLOCK_BYTES / tile : BLOCK_LEAST;
     p.threads = par_threads();
-    const int share = divide_up(tiles, p.threads); /* in equal blocks of whole groups of 4 */
-    p.block = divide_up(divide_up(share, divide_up(share, most)), 4) * 4;
+    p.block =
+        even(divide_up(wino_tiles(&p.x), p.threads), block_of(c, BLOCK_BYTES, BLOCK_LEAST), 4);
     p.lx = wino_layout(in, p.block);
     p.ly = wino_layout(out, p.block);
     p.scratch = bytes_of(p.lx) + bytes_of(p.ly);
@@ -95,15 +118,24 @@ static void weights_make(struct wino *w)
 {
     const struct wino_conf *c = &w->conf;
     const int in = wino_blocks(c->in), out = wino_blocks(c->out), tiles = wino_tiles(&w->forward.x);
-    const int tile = WINO_POINTS * LANES * (int)sizeof(float) * (in + out);
-    const int fit = SLAB_BYTES / tile > CHUNK ? SLAB_BYTES / tile / CHUNK * CHUNK : CHUNK;
-    const int most = fit < SLAB_MOST ? fit : SLAB_MOST;
-    w->weights.slab = divide_up(divide_up(tiles, divide_up(tiles, most)), CHUNK) * CHUNK;
+    w->weights.du = weights_bytes(in * LANES, c->out);
+    w->weights.total = lines((size_t)(out * LANES) * sizeof(double));
+    if (w->weights.du <= PART_BYTES) {
+        const int fit = (int)(PARTS_BYTES / w->weights.du);
+        const int least = divide_up(tiles, fit < PARTS_MOST ? fit : PARTS_MOST);
+        w->weights.slab = even(least, block_of(c, BLOCK_BYTES, BLOCK_LEAST), CHUNK);
+        w->weights.part = divide_up(least, w->weights.slab) * w->weights.slab;
+        w->weights.parts = divide_up(tiles, w->weights.part);
+        w->weights.places = par_threads();
+    } else {
+        const int fit = block_of(c, SLAB_BYTES, CHUNK);
+        w->weights.slab = even(tiles, fit < SLAB_MOST ? fit : SLAB_MOST, CHUNK);
+        w->weights.places = 1;
+    }
     w->weights.lx = wino_layout(c->in, w->weights.slab);
     w->weights.ly = wino_layout(c->out, w->weights.slab);
-    w->weights.du = weights_bytes(in * LANES, c->out);
+    w->weights.tiles = bytes_of(w->weights.lx) + bytes_of(w->weights.ly);
     w->weights.sums = (size_t)(w->weights.slab / CHUNK) * (size_t)(out * LANES) * sizeof(float);
-    w->weights.total = lines((size_t)(out * LANES) * sizeof(double));
 }
 
 struct wino *wino_new(struct wino_conf conf, struct err *e)
@@ -135,8 +167,9 @@ size_t wino_scratch_forward(const struct wino *w)
 size_t wino_scratch_backward(const struct wino *w)
 {
     const size_t data = w->conf.backward_data ? w->data.scratch * (size_t)w->data.threads : 0;
-    const size_t weights = bytes_of(w->weights.lx) + bytes_of(w->weights.ly) + w->weights.du +
-                           w->weights.sums + w->weights.total;
+    const size_t parts = w->weights.parts ? (size_t)w->weights.parts : 1;
+    const size_t weights = parts * (w->weights.du + w->weights.total) +
+                           (size_t)w->weights.places * (w->weights.tiles + w->weights.sums);
     if (!w->conf.backward) return 0;
     return data > weights ? data : weights;
 }
@@ -166,107 +199,205 @@ void wino_pack(const struct wino *w, const float *weights, void *packed)
         pack(weights, out, in, 9, (size_t)in * 9, true, u + w->forward.weights / sizeof(float));
 }
 
-static void pass_block(const struct pass *p, int from, int count, const float *x, const float *u,
-                       const float *bias, float slope, float *y, float *v)
+struct pass_io {
+    const float *x, *u, *bias;
+    struct wino_relu behind; /* of x */
+    float slope, *y;
+};
+
+static void pass_block(const struct pass *p, int from, int count, const struct pass_io *io,
+                       float *v)
 {
     float *m = v + wino_layout_len(p->lx);
     const size_t point = weights_point(p->x.c, p->y.c);
-    wino_input(&p->x, x, from, count, p->lx, 0, v);
+    wino_input(&p->x, io->x, io->behind, from, count, p->lx, 0, v);
     for (size_t k = 0; k < WINO_POINTS; k++)
-        wino_product(count, p->x.c, p->y.c, v + k * p->lx.point, p->lx, u + k * point,
+        wino_product(count, p->x.c, p->y.c, v + k * p->lx.point, p->lx, io->u + k * point,
                      m + k * p->ly.point, p->ly);
-    wino_output(&p->y, m, p->ly, from, count, bias, slope, y);
+    wino_output(&p->y, m, p->ly, from, count, io->bias, io->slope, io->y);
 }
 
-/* A thread's memory goes with the number of a run of the outer loop; blocks go to who is free. */
-static void pass_run(const struct pass *p, const float *x, const float *u, const float *bias,
-                     float slope, float *y, unsigned char *scratch)
+/* The next of a loop whose runs go to who is free. */
+static int take(int *next, int step)
+{
+    int from;
+#pragma omp atomic capture
+    {
+        from = *next;
+        *next += step;
+    }
+    return from;
+}
+
+/* A thread's memory goes with the number of a run of the outer loop. */
+static void pass_run(const struct pass *p, const struct pass_io *io, unsigned char *scratch)
 {
     const int tiles = wino_tiles(&p->x);
     int next = 0;
 #pragma omp parallel for schedule(static, 1)
     for (int t = 0; t < p->threads; t++)
-        for (;;) {
-            int from;
-#pragma omp atomic capture
-            {
-                from = next;
-                next += p->block;
-            }
-            if (from >= tiles) break;
-            pass_block(p, from, tiles - from < p->block ? tiles - from : p->block, x, u, bias,
-                       slope, y, (float *)(scratch + (size_t)t * p->scratch));
-        }
+        for (int from; (from = take(&next, p->block)) < tiles;)
+            pass_block(p, from, tiles - from < p->block ? tiles - from : p->block, io,
+                       (float *)(scratch + (size_t)t * p->scratch));
 }
 
 void wino_forward(const struct wino *w, const float *x, const void *packed, const float *bias,
                   float slope, float *y, void *scratch)
 {
-    pass_run(&w->forward, x, packed, bias, slope, y, scratch);
+    const struct pass_io io = {.x = x, .u = packed, .bias = bias, .slope = slope, .y = y};
+    pass_run(&w->forward, &io, scratch);
 }
 
-struct slabs { /* memory of the gradient of the weights */
-    float *x, *y, *du, *sums;
-    double *total;
+/* --- gradient of the weights --- */
+
+struct place { /* transformed tiles; sums of dy a chunk */
+    float *x, *y, *sums;
 };
 
-static void slab_run(const struct wino *w, int from, int count, const float *x, const float *dy,
-                     const struct slabs *s)
+static struct place place_at(const struct wino *w, unsigned char *scratch, int k)
 {
-    const struct wino_map *mx = &w->forward.x, *my = &w->forward.y;
-    const struct wino_layout lx = w->weights.lx, ly = w->weights.ly;
-    const int chunks = divide_up(count, CHUNK), width = wino_blocks(my->c) * LANES;
-    const size_t point = weights_point(wino_blocks(mx->c) * LANES, my->c);
-#pragma omp parallel
-    {
-#pragma omp for
-        for (int k = 0; k < chunks; k++) {
-            const int at = k * CHUNK, len = count - at < CHUNK ? count - at : CHUNK;
-            wino_input(mx, x, from + at, len, lx, at, s->x);
-            wino_gradient(my, dy, from + at, len, ly, at, s->y, s->sums + (size_t)k * width);
-        }
-#pragma omp for
-        for (int p = 0; p < WINO_POINTS; p++)
-            wino_product_back(count, mx->c, my->c, s->x + (size_t)p * lx.point, lx,
-                              s->y + (size_t)p * ly.point, ly, from > 0, s->du + (size_t)p * point);
-    }
+    float *x = (float *)(scratch + (size_t)k * (w->weights.tiles + w->weights.sums));
+    float *y = x + wino_layout_len(w->weights.lx);
+    return (struct place){x, y, y + wino_layout_len(w->weights.ly)};
+}
+
+/* Chunk k of the slab that begins at `from`. */
+static void chunk_transform(const struct wino *w, int from, int count, int k,
+                            const struct wino_gradient *g, const struct place *s)
+{
+    const int at = k * CHUNK, len = count - at < CHUNK ? count - at : CHUNK;
+    float *sum = s->sums + (size_t)k * (size_t)(wino_blocks(w->conf.out) * LANES);
+    wino_input(&w->forward.x, g->x, (struct wino_relu){0}, from + at, len, w->weights.lx, at, s->x);
+    wino_output_back(&w->forward.y, g->dy, (struct wino_relu){g->y, g->slope}, from + at, len,
+                     w->weights.ly, at, s->y, sum);
+}
+
+static void slab_product(const struct wino *w, int count, int p, bool add, const struct place *s,
+                         float *du)
+{
+    const int in = w->conf.in, out = w->conf.out;
+    wino_product_back(count, in, out, s->x + (size_t)p * w->weights.lx.point, w->weights.lx,
+                      s->y + (size_t)p * w->weights.ly.point, w->weights.ly, add,
+                      du + (size_t)p * weights_point(wino_blocks(in) * LANES, out));
+}
+
+static void add_sums(const struct wino *w, int chunks, const float *sums, double *total)
+{
+    const int out = w->conf.out, width = wino_blocks(out) * LANES;
     for (int k = 0; k < chunks; k++)
-        for (int o = 0; o < my->c; o++)
-            s->total[o] += (double)s->sums[(size_t)k * width + (size_t)o];
+        for (int o = 0; o < out; o++)
+            total[o] += (double)sums[(size_t)k * (size_t)width + (size_t)o];
 }
 
-static void weights_run(const struct wino *w, const float *x, const float *dy, float *dw, float *db,
-                        unsigned char *scratch)
+static void part_run(const struct wino *w, int from, int end, const struct wino_gradient *g,
+                     const struct place *s, float *du, double *total)
 {
-    const int in = w->conf.in, out = w->conf.out, tiles = wino_tiles(&w->forward.x);
-    const size_t point = weights_point(wino_blocks(in) * LANES, out);
-    struct slabs s = {.x = (float *)scratch};
-    s.y = s.x + wino_layout_len(w->weights.lx);
-    s.du = s.y + wino_layout_len(w->weights.ly);
-    s.sums = s.du + w->weights.du / sizeof(float);
-    s.total = (double *)(s.sums + w->weights.sums / sizeof(float));
-    memset(s.total, 0, w->weights.total);
-    for (int from = 0; from < tiles; from += w->weights.slab)
-        slab_run(w, from, tiles - from < w->weights.slab ? tiles - from : w->weights.slab, x, dy,
-                 &s);
-#pragma omp parallel for collapse(2)
-    for (int b = 0; b < wino_blocks(out); b++)
-        for (int c = 0; c < in; c++) {
-            const int left = out - b * LANES;
-            wino_weights_back(s.du + ((size_t)c * (size_t)wino_blocks(out) + (size_t)b) * LANES,
-                              point, (size_t)in * 9, left < LANES ? left : LANES,
-                              dw + ((size_t)(b * LANES) * (size_t)in + (size_t)c) * 9);
+    const int slab = w->weights.slab;
+    for (int at = from; at < end; at += slab) {
+        const int count = end - at < slab ? end - at : slab, chunks = divide_up(count, CHUNK);
+        for (int k = 0; k < chunks; k++)
+            chunk_transform(w, at, count, k, g, s);
+        for (int p = 0; p < WINO_POINTS; p++)
+            slab_product(w, count, p, at > from, s, du);
+        add_sums(w, chunks, s->sums, total);
+    }
+}
+
+static void parts_run(const struct wino *w, const struct wino_gradient *g, unsigned char *scratch,
+                      unsigned char *du, unsigned char *total)
+{
+    const int tiles = wino_tiles(&w->forward.x), part = w->weights.part;
+    int next = 0;
+#pragma omp parallel for schedule(static, 1)
+    for (int t = 0; t < w->weights.places; t++) {
+        const struct place s = place_at(w, scratch, t);
+        for (int k; (k = take(&next, 1)) < w->weights.parts;)
+            part_run(w, k * part, tiles - k * part < part ? tiles : (k + 1) * part, g, &s,
+                     (float *)(du + (size_t)k * w->weights.du),
+                     (double *)(total + (size_t)k * w->weights.total));
+    }
+}
+
+static void slabs_run(const struct wino *w, const struct wino_gradient *g, unsigned char *scratch,
+                      float *du, double *total)
+{
+    const int tiles = wino_tiles(&w->forward.x), slab = w->weights.slab;
+    const struct place s = place_at(w, scratch, 0);
+    for (int from = 0; from < tiles; from += slab) {
+        const int count = tiles - from < slab ? tiles - from : slab;
+        const int chunks = divide_up(count, CHUNK);
+#pragma omp parallel
+        {
+#pragma omp for
+            for (int k = 0; k < chunks; k++)
+                chunk_transform(w, from, count, k, g, &s);
+#pragma omp for
+            for (int p = 0; p < WINO_POINTS; p++)
+                slab_product(w, count, p, from > 0, &s, du);
         }
-    for (int o = 0; db && o < out; o++)
-        db[o] = (float)s.total[o];
+        add_sums(w, chunks, s.sums, total);
+    }
 }
 
-void wino_backward(const struct wino *w, const float *x, const float *dy, const void *packed,
-                   float *dx, float *dw, float *db, void *scratch)
+/* dw for a block of outputs and an input, whose gradient at the first point begins at du. */
+static void weights_back(const struct wino *w, int block, int input, const unsigned char *du,
+                         float *dw)
 {
-    assert(w->conf.backward && (!dx || w->conf.backward_data));
-    if (dx)
-        pass_run(&w->data, dy, (const float *)packed + w->forward.weights / sizeof(float), NULL,
-                 1.0f, dx, scratch);
-    weights_run(w, x, dy, dw, db, scratch);
+    const int in = w->conf.in, out = w->conf.out, left = out - block * LANES;
+    const size_t point = weights_point(wino_blocks(in) * LANES, out);
+    const size_t first =
+        ((size_t)input * (size_t)wino_blocks(out) + (size_t)block) * LANES * sizeof(float);
+    const size_t lane = (size_t)in * 9;
+    const int lanes = left < LANES ? left : LANES;
+    float sum[WINO_POINTS * LANES] = {0};
+    dw += (size_t)(block * LANES) * lane + (size_t)input * 9;
+    if (w->weights.parts <= 1) {
+        wino_weights_back((const float *)(du + first), point, lane, lanes, dw);
+        return;
+    }
+    for (int k = 0; k < w->weights.parts; k++) {
+        const float *part = (const float *)(du + (size_t)k * w->weights.du + first);
+        for (size_t p = 0; p < WINO_POINTS; p++)
+            for (size_t o = 0; o < LANES; o++)
+                sum[p * LANES + o] += part[p * point + o];
+    }
+    wino_weights_back(sum, LANES, lane, lanes, dw);
+}
+
+static void weights_run(const struct wino *w, const struct wino_gradient *g)
+{
+    const int parts = w->weights.parts ? w->weights.parts : 1;
+    unsigned char *du = (unsigned char *)g->scratch +
+                        (size_t)w->weights.places * (w->weights.tiles + w->weights.sums);
+    unsigned char *total = du + (size_t)parts * w->weights.du;
+    memset(total, 0, (size_t)parts * w->weights.total);
+    if (w->weights.parts)
+        parts_run(w, g, g->scratch, du, total);
+    else
+        slabs_run(w, g, g->scratch, (float *)du, (double *)total);
+#pragma omp parallel for collapse(2)
+    for (int b = 0; b < wino_blocks(w->conf.out); b++)
+        for (int c = 0; c < w->conf.in; c++)
+            weights_back(w, b, c, du, g->dw);
+    for (int o = 0; g->db && o < w->conf.out; o++) {
+        double sum = 0.0;
+        for (int k = 0; k < parts; k++)
+            sum += ((const double *)(total + (size_t)k * w->weights.total))[o];
+        g->db[o] = (float)sum;
+    }
+}
+
+void wino_backward(const struct wino *w, const struct wino_gradient *g)
+{
+    assert(w->conf.backward && (!g->dx || w->conf.backward_data));
+    if (g->dx) {
+        const struct pass_io io = {.x = g->dy,
+                                   .u = (const float *)g->packed +
+                                        w->forward.weights / sizeof(float),
+                                   .behind = {g->y, g->slope},
+                                   .slope = 1.0f,
+                                   .y = g->dx};
+        pass_run(&w->data, &io, g->scratch);
+    }
+    weights_run(w, g);
 }

@@ -35,6 +35,13 @@ void wino_pack(const struct wino *w, const float *weights, void *packed);
 void wino_forward(const struct wino *w, const float *x, const void *packed,
                   const float *bias /* or NULL */,
                   float slope /* of the ReLU at the end; 1: none */, float *y, void *scratch);
-/* dx (NULL: not wanted), dw and db (NULL: no bias) are overwritten. */
-void wino_backward(const struct wino *w, const float *x, const float *dy, const void *packed,
-                   float *dx, float *dw, float *db, void *scratch);
+
+struct wino_gradient {
+    const float *x, *dy;
+    const float *y; /* NULL: dy is the gradient of the convolution; else of y, which lies behind */
+    float slope;    /* a ReLU of this slope */
+    const void *packed;
+    float *dx, *dw, *db; /* overwritten; dx and db may be NULL: not wanted, no bias */
+    void *scratch;
+};
+void wino_backward(const struct wino *w, const struct wino_gradient *g);

@@ -10,6 +10,7 @@ enum { LANES = WINO_LANES, TILE = 4, SIDE = 6 };
 
 typedef float vec __attribute__((vector_size(64)));
 typedef float half __attribute__((vector_size(32)));
+typedef float quarter __attribute__((vector_size(16)));
 typedef int bits __attribute__((vector_size(64)));
 
 #define INLINE static inline __attribute__((always_inline))
@@ -35,6 +36,22 @@ INLINE void load_some(vec *v, const float *p, int lanes)
 #else
     *v = (vec){0};
     memcpy(v, p, (size_t)lanes * sizeof(float));
+#endif
+}
+
+/* The same of floats that are `apart` from one to the next. */
+INLINE void load_apart(vec *v, const float *p, size_t apart, int lanes)
+{
+#ifdef __AVX512F__
+    const __m512i steps = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i at = _mm512_mullo_epi32(steps, _mm512_set1_epi32((int)apart));
+    *v = (vec)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), (__mmask16)((1u << lanes) - 1), at, p,
+                                       sizeof(float));
+#else
+    float all[LANES] = {0};
+    for (int k = 0; k < lanes; k++)
+        all[k] = p[(size_t)k * apart];
+    load(v, all);
 #endif
 }
 
@@ -64,9 +81,17 @@ int wino_tiles(const struct wino_map *m)
 
 struct wino_layout wino_layout(int channels, int tiles)
 {
+    assert(tiles % 4 == 0);
+    const int rest = channels % LANES, tail = rest == 0 || rest > 8 ? 0 : rest > 4 ? 8 : 4;
+    const int full = wino_blocks(channels) - (tail > 0);
     /* an odd number of lines between points: they fall into different sets of the cache */
-    const size_t lines = ((size_t)wino_blocks(channels) * (size_t)tiles) | 1;
-    return (struct wino_layout){.point = lines * LANES, .tiles = (size_t)tiles};
+    const size_t lines = (size_t)(tiles * (full * LANES + tail) / LANES) | 1;
+    return (struct wino_layout){lines * LANES, (size_t)tiles, full, tail};
+}
+
+static size_t place_of(struct wino_layout l, int block, int tile)
+{
+    return (size_t)block * l.tiles * LANES + (size_t)(tile * (block < l.full ? LANES : l.tail));
 }
 
 size_t wino_layout_len(struct wino_layout l)
@@ -74,13 +99,15 @@ size_t wino_layout_len(struct wino_layout l)
     return WINO_POINTS * l.point;
 }
 
-/* Upper left pixel of a tile, and its image. */
-static void corner(const struct wino_map *m, int tile, int *image, int *i, int *j)
+struct spot { /* upper left pixel of a tile */
+    int image, i, j;
+};
+
+static struct spot spot_of(const struct wino_map *m, int tile)
 {
     const int rows = across(m->h), cols = across(m->w);
-    *j = tile % cols * TILE;
-    *i = tile / cols % rows * TILE;
-    *image = tile / cols / rows;
+    const int row = tile / cols, image = row / rows;
+    return (struct spot){image, (row - image * rows) * TILE, (tile - row * cols) * TILE};
 }
 
 INLINE size_t pixel(const struct wino_map *m, int image, int i, int j)
@@ -94,55 +121,104 @@ static int lanes_of(int channels, int block)
     return left < LANES ? left : LANES;
 }
 
-/* side x side pixels from (i, j) on; zeros outside of the map. */
-INLINE void gather(const struct wino_map *m, const float *x, int i, int j, int side, int lanes,
-                   vec *d)
+/* Where to read, within one block of channels of one image. */
+struct source {
+    const float *x, *y; /* y NULL: no ReLU */
+    float slope;
+    int h, w, lanes;
+    ptrdiff_t pixel, row; /* floats from one to the next */
+};
+
+static struct source source_of(const struct wino_map *m, const float *x, struct wino_relu relu,
+                               int image, int block)
 {
-    for (int r = 0; r < side; r++)
-        for (int q = 0; q < side; q++) {
-            const bool inside = i + r >= 0 && i + r < m->h && j + q >= 0 && j + q < m->w;
-            if (inside)
-                load_some(&d[r * side + q],
-                          x + ((ptrdiff_t)(i + r) * m->w + (j + q)) * (ptrdiff_t)m->c, lanes);
-            else
-                d[r * side + q] = (vec){0};
-        }
+    const size_t at = pixel(m, image, 0, 0) + (size_t)block * LANES;
+    return (struct source){.x = x + at,
+                           .y = relu.y ? relu.y + at : NULL,
+                           .slope = relu.slope,
+                           .h = m->h,
+                           .w = m->w,
+                           .lanes = lanes_of(m->c, block),
+                           .pixel = m->c,
+                           .row = (ptrdiff_t)m->w * m->c};
 }
 
-/* --- transforms of a row or column, strides in vectors --- */
-
-INLINE void row_input(const vec *d, int s, vec *t, int ts) /* B^T */
+/* What passes back through the ReLU that gave y: x where y > 0, slope x elsewhere. */
+INLINE void pass_back(vec *x, const vec *y, float slope)
 {
-    const vec even_a = d[4 * s] - 2.0f * d[2 * s], odd_a = d[3 * s] - 2.0f * d[s];
-    const vec even_b = d[4 * s] - 0.5f * d[2 * s], odd_b = d[3 * s] - 0.5f * d[s];
-    t[0] = d[0] - 2.5f * d[2 * s] + d[4 * s];
-    t[ts] = even_a + A * odd_a;
-    t[2 * ts] = even_a - A * odd_a;
-    t[3 * ts] = even_b + B * odd_b;
-    t[4 * ts] = even_b - B * odd_b;
-    t[5 * ts] = d[s] - 2.5f * d[3 * s] + d[5 * s];
+#ifdef __AVX512F__
+    const __mmask16 rest = _mm512_cmp_ps_mask((__m512)*y, _mm512_setzero_ps(), _CMP_NGT_UQ);
+    *x = (vec)_mm512_mask_mul_ps((__m512)*x, rest, (__m512)*x, _mm512_set1_ps(slope));
+#else
+    const bits above = *y > 0.0f;
+    *x = (vec)(((bits)*x & above) | ((bits)(slope * *x) & ~above));
+#endif
 }
 
-INLINE void row_gradient(const vec *d, int s, vec *t, int ts) /* A */
+INLINE void read_pixel(const struct source *s, ptrdiff_t at, bool behind, vec *d)
 {
-    const vec even_a = d[0] + 0.5f * d[2 * s], odd_a = d[s] + 0.5f * d[3 * s];
-    const vec even_b = d[0] + 2.0f * d[2 * s], odd_b = d[s] + 2.0f * d[3 * s];
+    load_some(d, s->x + at, s->lanes);
+    if (behind) {
+        vec y;
+        load_some(&y, s->y + at, s->lanes);
+        pass_back(d, &y, s->slope);
+    }
+}
+
+/* `side` pixels of row i from column j on; zeros outside of the map, of which there are none if
+ * `inside`. */
+INLINE void read_row(const struct source *s, int i, int j, int side, bool inside, bool behind,
+                     vec *d)
+{
+    const ptrdiff_t at = i * s->row + j * s->pixel;
+    const bool row = inside || (i >= 0 && i < s->h);
+#pragma GCC unroll 6
+    for (int q = 0; q < side; q++)
+        if (inside || (row && j + q >= 0 && j + q < s->w))
+            read_pixel(s, at + q * s->pixel, behind, &d[q]);
+        else
+            d[q] = (vec){0};
+}
+
+static bool all_inside(const struct source *s, int i, int j, int side)
+{
+    return i >= 0 && j >= 0 && i + side <= s->h && j + side <= s->w;
+}
+
+/* --- transforms of a row or column; of weights, strides in vectors --- */
+
+INLINE void row_input(const vec *d, vec *t) /* B^T */
+{
+    const vec even_a = d[4] - 2.0f * d[2], odd_a = d[3] - 2.0f * d[1];
+    const vec even_b = d[4] - 0.5f * d[2], odd_b = d[3] - 0.5f * d[1];
+    t[0] = d[0] - 2.5f * d[2] + d[4];
+    t[1] = even_a + A * odd_a;
+    t[2] = even_a - A * odd_a;
+    t[3] = even_b + B * odd_b;
+    t[4] = even_b - B * odd_b;
+    t[5] = d[1] - 2.5f * d[3] + d[5];
+}
+
+INLINE void row_gradient(const vec *d, vec *t) /* A */
+{
+    const vec even_a = d[0] + 0.5f * d[2], odd_a = d[1] + 0.5f * d[3];
+    const vec even_b = d[0] + 2.0f * d[2], odd_b = d[1] + 2.0f * d[3];
     t[0] = d[0];
-    t[ts] = even_a + A * odd_a;
-    t[2 * ts] = even_a - A * odd_a;
-    t[3 * ts] = even_b + B * odd_b;
-    t[4 * ts] = even_b - B * odd_b;
-    t[5 * ts] = d[3 * s];
+    t[1] = even_a + A * odd_a;
+    t[2] = even_a - A * odd_a;
+    t[3] = even_b + B * odd_b;
+    t[4] = even_b - B * odd_b;
+    t[5] = d[3];
 }
 
-INLINE void row_output(const vec *d, int s, vec *t, int ts) /* A^T */
+INLINE void row_output(const vec *d, vec *t) /* A^T */
 {
-    const vec even_a = d[s] + d[2 * s], odd_a = A * (d[s] - d[2 * s]);
-    const vec even_b = d[3 * s] + d[4 * s], odd_b = B * (d[3 * s] - d[4 * s]);
+    const vec even_a = d[1] + d[2], odd_a = A * (d[1] - d[2]);
+    const vec even_b = d[3] + d[4], odd_b = B * (d[3] - d[4]);
     t[0] = d[0] + even_a + even_b;
-    t[ts] = odd_a + odd_b;
-    t[2 * ts] = 0.5f * even_a + 2.0f * even_b;
-    t[3 * ts] = d[5 * s] + 0.5f * odd_a + 2.0f * odd_b;
+    t[1] = odd_a + odd_b;
+    t[2] = 0.5f * even_a + 2.0f * even_b;
+    t[3] = d[5] + 0.5f * odd_a + 2.0f * odd_b;
 }
 
 INLINE void row_weights(const vec *d, int s, vec *t, int ts) /* G */
@@ -167,86 +243,320 @@ INLINE void row_weights_back(const vec *d, int s, vec *t, int ts) /* G^T */
 
 INLINE void relu(vec *x, float slope) /* by address: narrower processors cannot return a vec */
 {
-    const bits below = *x < 0.0f; /* not so of a NaN, which stays one */
+    /* not below 0 is a NaN, which stays one */
+#ifdef __AVX512F__
+    const __mmask16 below = _mm512_cmp_ps_mask((__m512)*x, _mm512_setzero_ps(), _CMP_LT_OQ);
+    *x = (vec)_mm512_mask_mul_ps((__m512)*x, below, (__m512)*x, _mm512_set1_ps(slope));
+#else
+    const bits below = *x < 0.0f;
     *x = (vec)(((bits)(slope * *x) & below) | ((bits)*x & ~below));
+#endif
 }
 
 /* --- tiles --- */
 
-void wino_input(const struct wino_map *m, const float *x, int from, int count, struct wino_layout l,
-                int place, float *v)
+/* Transforms are in two halves, of which each fits into the registers: with temporaries in memory
+ * they take twice as long, as their loads seem to depend on the stores to the 36 points. */
+
+enum { HALF = SIDE / 2, MOST_GROUP = 4 };
+
+typedef void input_fn(const struct source *s, int i, int j, float *to, size_t point);
+typedef void gradient_fn(const struct source *s, int i, int j, float *to, size_t point, float *sum);
+
+INLINE void input_half(const struct source *s, int i, int j, int first, bool inside, bool behind,
+                       float *to, size_t point)
 {
-    for (int t = 0; t < count; t++) {
-        int image, i, j;
-        corner(m, from + t, &image, &i, &j);
-        for (int b = 0; b < wino_blocks(m->c); b++) {
-            vec d[WINO_POINTS], e[WINO_POINTS], f[WINO_POINTS];
-            gather(m, x + pixel(m, image, 0, 0) + b * LANES, i - 1, j - 1, SIDE, lanes_of(m->c, b),
-                   d);
-            for (int r = 0; r < SIDE; r++)
-                row_input(d + SIDE * r, 1, e + SIDE * r, 1);
-            for (int q = 0; q < SIDE; q++)
-                row_input(e + q, SIDE, f + q, SIDE);
-            float *to = v + ((size_t)b * l.tiles + (size_t)(place + t)) * LANES;
-            for (int p = 0; p < WINO_POINTS; p++)
-                store(to + (size_t)p * l.point, &f[p]);
+    vec e[HALF][SIDE];
+#pragma GCC unroll 6
+    for (int r = 0; r < SIDE; r++) {
+        vec d[SIDE], t[SIDE];
+        read_row(s, i + r, j, SIDE, inside, behind, d);
+        row_input(d, t);
+#pragma GCC unroll 3
+        for (int q = 0; q < HALF; q++)
+            e[q][r] = t[first + q];
+    }
+#pragma GCC unroll 3
+    for (int q = 0; q < HALF; q++) {
+        vec f[SIDE];
+        row_input(e[q], f);
+#pragma GCC unroll 6
+        for (int r = 0; r < SIDE; r++)
+            store(to + (size_t)(SIDE * r + first + q) * point, &f[r]);
+    }
+}
+
+INLINE void gradient_half(const struct source *s, int i, int j, int first, bool inside, bool behind,
+                          float *to, size_t point, float *sum)
+{
+    vec e[HALF][TILE], total;
+    load(&total, sum);
+#pragma GCC unroll 4
+    for (int r = 0; r < TILE; r++) {
+        vec d[TILE], t[SIDE];
+        read_row(s, i + r, j, TILE, inside, behind, d);
+        row_gradient(d, t);
+        total += (d[0] + d[1]) + (d[2] + d[3]);
+#pragma GCC unroll 3
+        for (int q = 0; q < HALF; q++)
+            e[q][r] = t[first + q];
+    }
+    if (first == 0) store(sum, &total);
+#pragma GCC unroll 3
+    for (int q = 0; q < HALF; q++) {
+        vec f[SIDE];
+        row_gradient(e[q], f);
+#pragma GCC unroll 6
+        for (int r = 0; r < SIDE; r++)
+            store(to + (size_t)(SIDE * r + first + q) * point, &f[r]);
+    }
+}
+
+/* One function a case, as in one of all cases the compiler keeps the addresses of all in memory. */
+#define CASE(name, inside, behind)                                                                 \
+    __attribute__((noinline)) static void input_##name(const struct source *s, int i, int j,       \
+                                                       float *to, size_t point)                    \
+    {                                                                                              \
+        input_half(s, i, j, 0, inside, behind, to, point);                                         \
+        input_half(s, i, j, HALF, inside, behind, to, point);                                      \
+    }                                                                                              \
+    __attribute__((noinline)) static void gradient_##name(const struct source *s, int i, int j,    \
+                                                          float *to, size_t point, float *sum)     \
+    {                                                                                              \
+        gradient_half(s, i, j, 0, inside, behind, to, point, sum);                                 \
+        gradient_half(s, i, j, HALF, inside, behind, to, point, sum);                              \
+    }
+CASE(inside, true, false)
+CASE(inside_behind, true, true)
+CASE(edge, false, false)
+CASE(edge_behind, false, true)
+
+static input_fn *const inputs[2][2] = {{input_edge, input_edge_behind},
+                                       {input_inside, input_inside_behind}};
+static gradient_fn *const gradients[2][2] = {{gradient_edge, gradient_edge_behind},
+                                             {gradient_inside, gradient_inside_behind}};
+
+/* The narrow last block of tiles side by side, as pixels of one tile of 16 channels. */
+struct gathered {
+    float x[WINO_POINTS][LANES], y[WINO_POINTS][LANES];
+    struct source source;
+};
+
+/* In pieces that a later load can take from the queue of stores, and earlier stores give. */
+INLINE void copy_narrow(float *to, const float *from, int lanes)
+{
+    if (lanes == 4)
+        memcpy(to, from, sizeof(quarter));
+    else if (lanes == 8)
+        memcpy(to, from, sizeof(half));
+    else
+        for (int k = 0; k < lanes; k++)
+            to[k] = from[k];
+}
+
+/* side x side pixels from (i, j) on; what is outside of the map stays as it is. */
+INLINE void gather_pixels(const struct source *s, const float *from, int i, int j, int side,
+                          float *to)
+{
+    const int top = i < 0 ? -i : 0, left = j < 0 ? -j : 0;
+    const int bottom = i + side > s->h ? s->h - i : side, right = j + side > s->w ? s->w - j : side;
+    for (int r = top; r < bottom; r++)
+        for (int q = left; q < right; q++)
+            copy_narrow(to + (r * side + q) * LANES, from + (i + r) * s->row + (j + q) * s->pixel,
+                        s->lanes);
+}
+
+INLINE void gather(const struct wino_map *m, const float *x, struct wino_relu relu,
+                   struct wino_layout l, const struct spot *at, int count, int side,
+                   struct gathered *g)
+{
+    const int out = (side - TILE) / 2; /* pixels around the tile */
+    struct source s[MOST_GROUP];
+    bool whole = count * l.tail == LANES && lanes_of(m->c, l.full) == l.tail;
+    for (int k = 0; k < count; k++) {
+        s[k] = source_of(m, x, relu, at[k].image, l.full);
+        whole = whole && all_inside(&s[k], at[k].i - out, at[k].j - out, side);
+    }
+    if (!whole) {
+        memset(g->x, 0, sizeof g->x);
+        memset(g->y, 0, sizeof g->y);
+    }
+    for (int k = 0; k < count; k++) {
+        const int i = at[k].i - out, j = at[k].j - out;
+        gather_pixels(&s[k], s[k].x, i, j, side, g->x[0] + k * l.tail);
+        if (s[k].y) gather_pixels(&s[k], s[k].y, i, j, side, g->y[0] + k * l.tail);
+    }
+    g->source = (struct source){.x = g->x[0],
+                                .y = relu.y ? g->y[0] : NULL,
+                                .slope = relu.slope,
+                                .h = side,
+                                .w = side,
+                                .lanes = LANES,
+                                .pixel = LANES,
+                                .row = side * LANES};
+}
+
+/* Tiles whose narrow blocks fill a vector, 1 if there are none; and where they are. */
+static int group_of(struct wino_layout l)
+{
+    return l.tail ? LANES / l.tail : 1;
+}
+
+static int spots(const struct wino_map *m, int from, int count, struct wino_layout l,
+                 struct spot *at)
+{
+    const int group = group_of(l), n = count < group ? count : group;
+    for (int k = 0; k < n; k++)
+        at[k] = spot_of(m, from + k);
+    return n;
+}
+
+void wino_input(const struct wino_map *m, const float *x, struct wino_relu relu, int from,
+                int count, struct wino_layout l, int place, float *v)
+{
+    for (int t = 0; t < count; t += group_of(l)) {
+        struct spot at[MOST_GROUP];
+        const int n = spots(m, from + t, count - t, l, at);
+        for (int k = 0; k < n; k++)
+            for (int b = 0; b < l.full; b++) {
+                const struct source s = source_of(m, x, relu, at[k].image, b);
+                const int i = at[k].i - 1, j = at[k].j - 1;
+                inputs[all_inside(&s, i, j, SIDE)][s.y != NULL](
+                    &s, i, j, v + place_of(l, b, place + t + k), l.point);
+            }
+        if (l.tail) {
+            struct gathered g;
+            gather(m, x, relu, l, at, n, SIDE, &g);
+            inputs[true][relu.y != NULL](&g.source, 0, 0, v + place_of(l, l.full, place + t),
+                                         l.point);
         }
     }
 }
 
-void wino_gradient(const struct wino_map *m, const float *dy, int from, int count,
-                   struct wino_layout l, int place, float *v, float *sum)
+void wino_output_back(const struct wino_map *m, const float *dy, struct wino_relu relu, int from,
+                      int count, struct wino_layout l, int place, float *v, float *sum)
 {
+    float *last = sum + l.full * LANES;
     memset(sum, 0, (size_t)wino_blocks(m->c) * sizeof(vec));
-    for (int t = 0; t < count; t++) {
-        int image, i, j;
-        corner(m, from + t, &image, &i, &j);
-        for (int b = 0; b < wino_blocks(m->c); b++) {
-            vec d[TILE * TILE], e[TILE * SIDE], f[WINO_POINTS], total;
-            gather(m, dy + pixel(m, image, 0, 0) + b * LANES, i, j, TILE, lanes_of(m->c, b), d);
-            load(&total, sum + b * LANES);
-            for (int r = 0; r < TILE; r++) {
-                row_gradient(d + TILE * r, 1, e + SIDE * r, 1);
-                total += (d[TILE * r] + d[TILE * r + 1]) + (d[TILE * r + 2] + d[TILE * r + 3]);
+    for (int t = 0; t < count; t += group_of(l)) {
+        struct spot at[MOST_GROUP];
+        const int n = spots(m, from + t, count - t, l, at);
+        for (int k = 0; k < n; k++)
+            for (int b = 0; b < l.full; b++) {
+                const struct source s = source_of(m, dy, relu, at[k].image, b);
+                gradients[all_inside(&s, at[k].i, at[k].j, TILE)][s.y != NULL](
+                    &s, at[k].i, at[k].j, v + place_of(l, b, place + t + k), l.point,
+                    sum + b * LANES);
             }
-            store(sum + b * LANES, &total);
-            for (int q = 0; q < SIDE; q++)
-                row_gradient(e + q, SIDE, f + q, SIDE);
-            float *to = v + ((size_t)b * l.tiles + (size_t)(place + t)) * LANES;
-            for (int p = 0; p < WINO_POINTS; p++)
-                store(to + (size_t)p * l.point, &f[p]);
+        if (l.tail) {
+            struct gathered g;
+            gather(m, dy, relu, l, at, n, TILE, &g);
+            gradients[true][relu.y != NULL](&g.source, 0, 0, v + place_of(l, l.full, place + t),
+                                            l.point, last);
         }
+    }
+    for (int k = l.tail; l.tail && k < LANES; k++)
+        last[k % l.tail] += last[k];
+}
+
+struct target { /* a tile of y, within one block of channels */
+    float *y;
+    int rows, cols, lanes;
+    ptrdiff_t pixel, row; /* floats from one to the next */
+};
+
+/* Rows `first` and first + 2, which share their terms */
+INLINE void output_half(const float *v, size_t point, int first, const vec *add, float slope,
+                        bool whole, const struct target *to)
+{
+    vec e[2][SIDE];
+#pragma GCC unroll 6
+    for (int q = 0; q < SIDE; q++) {
+        vec d[SIDE], t[TILE];
+#pragma GCC unroll 6
+        for (int r = 0; r < SIDE; r++)
+            load(&d[r], v + (size_t)(SIDE * r + q) * point);
+        row_output(d, t);
+        e[0][q] = t[first];
+        e[1][q] = t[first + 2];
+    }
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; k++) {
+        vec f[TILE];
+        const int r = first + 2 * k;
+        row_output(e[k], f);
+#pragma GCC unroll 4
+        for (int q = 0; q < TILE; q++) {
+            f[q] += *add;
+            relu(&f[q], slope);
+            if (whole || (r < to->rows && q < to->cols))
+                store_some(to->y + r * to->row + q * to->pixel, &f[q], to->lanes);
+        }
+    }
+}
+
+__attribute__((noinline)) static void output_whole(const float *v, size_t point, const vec *add,
+                                                   float slope, const struct target *to)
+{
+    output_half(v, point, 0, add, slope, true, to);
+    output_half(v, point, 1, add, slope, true, to);
+}
+
+__attribute__((noinline)) static void output_edge(const float *v, size_t point, const vec *add,
+                                                  float slope, const struct target *to)
+{
+    output_half(v, point, 0, add, slope, false, to);
+    output_half(v, point, 1, add, slope, false, to);
+}
+
+static struct target target_of(const struct wino_map *m, float *y, struct spot at, int block)
+{
+    const int rows = m->h - at.i, cols = m->w - at.j;
+    return (struct target){.y = y + pixel(m, at.image, at.i, at.j) + block * LANES,
+                           .rows = rows < TILE ? rows : TILE,
+                           .cols = cols < TILE ? cols : TILE,
+                           .lanes = lanes_of(m->c, block),
+                           .pixel = m->c,
+                           .row = (ptrdiff_t)m->w * m->c};
+}
+
+/* The narrow last block of `count` tiles */
+static void output_group(const struct wino_map *m, const float *v, struct wino_layout l,
+                         const struct spot *at, int count, const float *bias, float slope, float *y)
+{
+    float pixel[TILE * TILE][LANES], many[LANES] = {0};
+    const struct target all = {pixel[0], TILE, TILE, LANES, LANES, TILE * LANES};
+    const int lanes = lanes_of(m->c, l.full);
+    for (int k = 0; bias && k < LANES; k++)
+        if (k % l.tail < lanes) many[k] = bias[l.full * LANES + k % l.tail];
+    vec add;
+    load(&add, many);
+    output_whole(v, l.point, &add, slope, &all);
+    for (int k = 0; k < count; k++) {
+        const struct target to = target_of(m, y, at[k], l.full);
+        for (int r = 0; r < to.rows; r++)
+            for (int q = 0; q < to.cols; q++)
+                copy_narrow(to.y + r * to.row + q * to.pixel, pixel[r * TILE + q] + k * l.tail,
+                            lanes);
     }
 }
 
 void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int from,
                  int count, const float *bias, float slope, float *y)
 {
-    for (int t = 0; t < count; t++) {
-        int image, i, j;
-        corner(m, from + t, &image, &i, &j);
-        const int rows = m->h - i < TILE ? m->h - i : TILE,
-                  cols = m->w - j < TILE ? m->w - j : TILE;
-        for (int b = 0; b < wino_blocks(m->c); b++) {
-            vec d[WINO_POINTS], e[TILE * SIDE], f[TILE * TILE], add = {0};
-            const int lanes = lanes_of(m->c, b);
-            const float *at = v + ((size_t)b * l.tiles + (size_t)t) * LANES;
-            if (bias) load_some(&add, bias + b * LANES, lanes);
-            for (int p = 0; p < WINO_POINTS; p++)
-                load(&d[p], at + (size_t)p * l.point);
-            for (int q = 0; q < SIDE; q++)
-                row_output(d + q, SIDE, e + q, SIDE);
-            for (int r = 0; r < TILE; r++)
-                row_output(e + SIDE * r, 1, f + TILE * r, 1);
-            for (int k = 0; k < TILE * TILE; k++) {
-                f[k] += add;
-                relu(&f[k], slope);
+    for (int t = 0; t < count; t += group_of(l)) {
+        struct spot at[MOST_GROUP];
+        const int n = spots(m, from + t, count - t, l, at);
+        for (int k = 0; k < n; k++)
+            for (int b = 0; b < l.full; b++) {
+                const struct target to = target_of(m, y, at[k], b);
+                const bool whole = to.rows == TILE && to.cols == TILE;
+                vec add = {0};
+                if (bias) load_some(&add, bias + b * LANES, to.lanes);
+                (whole ? output_whole : output_edge)(v + place_of(l, b, t + k), l.point, &add,
+                                                     slope, &to);
             }
-            for (int r = 0; r < rows; r++)
-                for (int q = 0; q < cols; q++)
-                    store_some(y + pixel(m, image, i + r, j + q) + b * LANES, &f[TILE * r + q],
-                               lanes);
-        }
+        if (l.tail) output_group(m, v + place_of(l, l.full, t), l, at, n, bias, slope, y);
     }
 }
 
@@ -255,11 +565,8 @@ void wino_output(const struct wino_map *m, const float *v, struct wino_layout l,
 void wino_weights(const float *w, size_t lane, int lanes, bool rotated, size_t point, float *u)
 {
     vec d[9], e[18], f[WINO_POINTS];
-    float taps[9][LANES] = {0};
-    for (int k = 0; k < lanes; k++)
-        for (int t = 0; t < 9; t++)
-            taps[t][k] = w[(size_t)k * lane + (size_t)(rotated ? 8 - t : t)];
-    memcpy(d, taps, sizeof d);
+    for (int t = 0; t < 9; t++)
+        load_apart(&d[t], w + (rotated ? 8 - t : t), lane, lanes);
     for (int r = 0; r < 3; r++)
         row_weights(d + 3 * r, 1, e + SIDE * r, 1);
     for (int q = 0; q < SIDE; q++)
@@ -286,190 +593,219 @@ void wino_weights_back(const float *du, size_t point, size_t lane, int lanes, fl
 
 /* --- products --- */
 
-struct factor { /* strides in floats: a row of the result, 16 steps of the sum, a block of columns
-                 */
-    const float *a, *b;
-    size_t a_run, b_block;
-    float *c;
-    size_t c_row, c_block;
+enum { MOST_ROWS = 12 };
+
+struct sums { /* of `rows` rows, `blocks` blocks of 16 columns and a narrow one of `tail` */
+    vec wide[MOST_ROWS][2];
+    half eight[MOST_ROWS];
+    quarter four[MOST_ROWS];
+};
+
+struct factor {                  /* strides in floats */
+    const float *a, *a_tail, *b; /* a_tail: of a narrow block of a */
+    size_t a_block, b_block;
+    struct wino_layout la;
+    float *c, *c_tail; /* the same of c */
+    size_t c_row, c_block, c_tail_row;
     int steps; /* of the sum */
     bool add;
 };
 
-/* c (rows, blocks of 16) = or += a (rows, steps) b (steps, blocks of 16). Within a run of 16 steps
- * a(r, s) is at r * row + s * step. */
-INLINE void multiply(int rows, int blocks, size_t row, size_t step, const struct factor *f)
+typedef void product_fn(const struct factor *f);
+
+INLINE void sums_clear(struct sums *c, int rows, int blocks)
 {
-    vec acc[12][2];
-    const float *a = f->a, *b = f->b;
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
         for (int k = 0; k < blocks; k++)
-            acc[r][k] = (vec){0};
-    for (int from = 0; from < f->steps; from += 16, a += f->a_run) {
-        const int run = f->steps - from < 16 ? f->steps - from : 16;
-        for (int s = 0; s < run; s++, b += LANES) {
-            vec v[2];
-            for (int k = 0; k < blocks; k++)
-                load(&v[k], b + (size_t)k * f->b_block);
+            c->wide[r][k] = (vec){0};
+        c->eight[r] = (half){0};
+        c->four[r] = (quarter){0};
+    }
+}
+
+/* c += a b; a(r, s) is at r * row + s * step, narrow rows of b are `b_tail` apart. */
+INLINE void sums_add(struct sums *c, int rows, int blocks, int tail, int steps, const float *a,
+                     size_t row, size_t step, const float *b, size_t b_block, size_t b_tail)
+{
+    const float *bt = b + (size_t)blocks * b_block;
+    for (int s = 0; s < steps; s++, b += LANES, bt += b_tail, a += step) {
+        vec v[2];
+        half eight = {0};
+        quarter four = {0};
+        for (int k = 0; k < blocks; k++)
+            load(&v[k], b + (size_t)k * b_block);
+        if (tail == 8) memcpy(&eight, bt, sizeof eight);
+        if (tail == 4) memcpy(&four, bt, sizeof four);
 #pragma GCC unroll 12
-            for (int r = 0; r < rows; r++)
-                for (int k = 0; k < blocks; k++)
-                    acc[r][k] += a[(size_t)r * row + (size_t)s * step] * v[k];
+        for (int r = 0; r < rows; r++) {
+            for (int k = 0; k < blocks; k++)
+                c->wide[r][k] += a[(size_t)r * row] * v[k];
+            if (tail == 8) c->eight[r] += a[(size_t)r * row] * eight;
+            if (tail == 4) c->four[r] += a[(size_t)r * row] * four;
         }
     }
-    for (int r = 0; r < rows; r++)
+}
+
+INLINE void sums_store(struct sums *c, int rows, int blocks, int tail, const struct factor *f)
+{
+    for (int r = 0; r < rows; r++) {
         for (int k = 0; k < blocks; k++) {
-            float *c = f->c + (size_t)r * f->c_row + (size_t)k * f->c_block;
+            float *to = f->c + (size_t)r * f->c_row + (size_t)k * f->c_block;
             vec old;
             if (f->add) {
-                load(&old, c);
-                acc[r][k] += old;
+                load(&old, to);
+                c->wide[r][k] += old;
             }
-            store(c, &acc[r][k]);
+            store(to, &c->wide[r][k]);
         }
+        float *to = f->c_tail + (size_t)r * f->c_tail_row;
+        if (tail == 8) {
+            half old = {0};
+            if (f->add) memcpy(&old, to, sizeof old);
+            old += c->eight[r];
+            memcpy(to, &old, sizeof old);
+        } else if (tail == 4) {
+            quarter old = {0};
+            if (f->add) memcpy(&old, to, sizeof old);
+            old += c->four[r];
+            memcpy(to, &old, sizeof old);
+        }
+    }
 }
 
-/* The same for a last block of at most 8 channels, whose other half becomes zero. */
-INLINE void multiply_half(int rows, size_t row, size_t step, const struct factor *f)
+/* Rows are tiles, the sum runs along them. */
+INLINE void by_tiles(int rows, int blocks, int tail, const struct factor *f)
 {
-    half acc[12], none = {0};
+    struct sums c;
     const float *a = f->a, *b = f->b;
-    for (int r = 0; r < rows; r++)
-        acc[r] = none;
-    for (int from = 0; from < f->steps; from += 16, a += f->a_run) {
-        const int run = f->steps - from < 16 ? f->steps - from : 16;
-        for (int s = 0; s < run; s++, b += LANES) {
-            half v;
-            memcpy(&v, b, sizeof v);
-#pragma GCC unroll 12
-            for (int r = 0; r < rows; r++)
-                acc[r] += a[(size_t)r * row + (size_t)s * step] * v;
-        }
-    }
-    for (int r = 0; r < rows; r++) {
-        float *c = f->c + (size_t)r * f->c_row;
-        half old;
-        if (f->add) {
-            memcpy(&old, c, sizeof old);
-            acc[r] += old;
-        }
-        memcpy(c, &acc[r], sizeof acc[r]);
-        memcpy(c + LANES / 2, &none, sizeof none);
-    }
+    int left = f->steps;
+    sums_clear(&c, rows, blocks);
+    for (int k = 0; k < f->la.full; k++, left -= LANES, a += f->a_block, b += LANES * LANES)
+        sums_add(&c, rows, blocks, tail, left < LANES ? left : LANES, a, LANES, 1, b, f->b_block,
+                 LANES);
+    a = f->a_tail;
+    if (f->la.tail == 8) sums_add(&c, rows, blocks, tail, left, a, 8, 1, b, f->b_block, LANES);
+    if (f->la.tail == 4) sums_add(&c, rows, blocks, tail, left, a, 4, 1, b, f->b_block, LANES);
+    sums_store(&c, rows, blocks, tail, f);
 }
 
-static int blocks_at_once(int channels, int block) /* 2, 1, or 0: half a block */
+#define BY_TILES(rows, blocks, tail)                                                               \
+    static void tiles_##rows##_##blocks##_##tail(const struct factor *f)                           \
+    {                                                                                              \
+        by_tiles(rows, blocks, tail, f);                                                           \
+    }
+#define BY_TILES_ROWS(rows)                                                                        \
+    BY_TILES(rows, 0, 4)                                                                           \
+    BY_TILES(rows, 0, 8)                                                                           \
+    BY_TILES(rows, 1, 0)                                                                           \
+    BY_TILES(rows, 1, 4)                                                                           \
+    BY_TILES(rows, 1, 8)                                                                           \
+    BY_TILES(rows, 2, 0)
+#define ALL(name)                                                                                  \
+    {                                                                                              \
+        {NULL, name##_0_4, name##_0_8}, {name##_1_0, name##_1_4, name##_1_8},                      \
+        {                                                                                          \
+            name##_2_0                                                                             \
+        }                                                                                          \
+    }
+BY_TILES_ROWS(4)
+BY_TILES_ROWS(8)
+BY_TILES_ROWS(12)
+
+/* By rows / 4 - 1, blocks, tail / 4 */
+static product_fn *const tiles_by[3][3][3] = {ALL(tiles_4), ALL(tiles_8), ALL(tiles_12)};
+
+/* Of the blocks from b on those to compute together: how many wide ones, and the narrow one. */
+static int wide_at_once(struct wino_layout l, int b)
 {
-    const int left = channels - block * LANES;
-    return left <= LANES / 2 ? 0 : left > LANES + LANES / 2 ? 2 : 1;
+    return l.full - b < 2 ? l.full - b : 2;
 }
 
-/* Rows are tiles: 16 floats apart, the sum runs along them. */
-static void tiles_by(int rows, int blocks, const struct factor *f)
+static int tail_with(struct wino_layout l, int blocks)
 {
-    switch (rows + blocks) {
-    case 14:
-        multiply(12, 2, LANES, 1, f);
-        break;
-    case 13:
-        multiply(12, 1, LANES, 1, f);
-        break;
-    case 12:
-        multiply_half(12, LANES, 1, f);
-        break;
-    case 10:
-        multiply(8, 2, LANES, 1, f);
-        break;
-    case 9:
-        multiply(8, 1, LANES, 1, f);
-        break;
-    case 8:
-        multiply_half(8, LANES, 1, f);
-        break;
-    case 6:
-        multiply(4, 2, LANES, 1, f);
-        break;
-    case 5:
-        multiply(4, 1, LANES, 1, f);
-        break;
-    case 4:
-        multiply_half(4, LANES, 1, f);
-        break;
-    default:
-        assert(0);
-    }
+    return blocks < 2 ? l.tail : 0;
 }
 
 void wino_product(int tiles, int in, int out, const float *v, struct wino_layout lv, const float *u,
                   float *m, struct wino_layout lm)
 {
-    for (int t = 0; t < tiles;) {
-        const int left = tiles - t, rows = left > 8 ? 12 : left > 4 ? 8 : 4;
-        for (int b = 0, step = 1; b < wino_blocks(out); b += step) {
-            const int blocks = blocks_at_once(out, b);
-            step = blocks ? blocks : 1;
-            tiles_by(rows, blocks,
-                     &(struct factor){.a = v + (size_t)t * LANES,
-                                      .a_run = lv.tiles * LANES,
-                                      .b = u + (size_t)b * (size_t)in * LANES,
-                                      .b_block = (size_t)in * LANES,
-                                      .c = m + ((size_t)b * lm.tiles + (size_t)t) * LANES,
-                                      .c_row = LANES,
-                                      .c_block = lm.tiles * LANES,
-                                      .steps = in});
+    for (int b = 0; b < wino_blocks(out);) { /* outside: these weights stay in the L1 cache */
+        const int blocks = wide_at_once(lm, b), tail = tail_with(lm, blocks);
+        struct factor f = {.a = v,
+                           .a_tail = v + place_of(lv, lv.full, 0),
+                           .a_block = lv.tiles * LANES,
+                           .la = lv,
+                           .b = u + (size_t)b * (size_t)in * LANES,
+                           .b_block = (size_t)in * LANES,
+                           .c = m + place_of(lm, b, 0),
+                           .c_row = LANES,
+                           .c_block = lm.tiles * LANES,
+                           .c_tail = m + place_of(lm, lm.full, 0),
+                           .c_tail_row = (size_t)lm.tail,
+                           .steps = in};
+        for (int t = 0; t < tiles;) {
+            const int left = tiles - t, rows = left > 8 ? 12 : left > 4 ? 8 : 4;
+            tiles_by[rows / 4 - 1][blocks][tail / 4](&f);
+            f.a += rows * LANES;
+            f.a_tail += rows * lv.tail;
+            f.c += rows * LANES;
+            f.c_tail += rows * lm.tail;
+            t += rows;
         }
-        t += rows;
+        b += blocks + (tail > 0);
     }
 }
 
-/* Rows are channels, side by side; the sum runs over tiles, 16 floats apart. */
-static void channels_by(int rows, int blocks, const struct factor *f)
+/* Rows are channels, side by side; the sum runs over tiles, `step` floats apart. */
+INLINE void by_channels(int rows, int step, int blocks, int tail, const struct factor *f)
 {
-    switch (rows + blocks) {
-    case 10:
-        multiply(8, 2, 1, LANES, f);
-        break;
-    case 9:
-        multiply(8, 1, 1, LANES, f);
-        break;
-    case 8:
-        multiply_half(8, 1, LANES, f);
-        break;
-    case 6:
-        multiply(4, 2, 1, LANES, f);
-        break;
-    case 5:
-        multiply(4, 1, 1, LANES, f);
-        break;
-    case 4:
-        multiply_half(4, 1, LANES, f);
-        break;
-    default:
-        assert(0);
-    }
+    struct sums c;
+    sums_clear(&c, rows, blocks);
+    sums_add(&c, rows, blocks, tail, f->steps, f->a, 1, (size_t)step, f->b, f->b_block,
+             (size_t)tail);
+    sums_store(&c, rows, blocks, tail, f);
 }
+
+#define BY_CHANNELS(rows, step, blocks, tail)                                                      \
+    static void channels_##step##_##blocks##_##tail(const struct factor *f)                        \
+    {                                                                                              \
+        by_channels(rows, step, blocks, tail, f);                                                  \
+    }
+#define BY_CHANNELS_STEP(rows, step)                                                               \
+    BY_CHANNELS(rows, step, 0, 4)                                                                  \
+    BY_CHANNELS(rows, step, 0, 8)                                                                  \
+    BY_CHANNELS(rows, step, 1, 0)                                                                  \
+    BY_CHANNELS(rows, step, 1, 4)                                                                  \
+    BY_CHANNELS(rows, step, 1, 8)                                                                  \
+    BY_CHANNELS(rows, step, 2, 0)
+BY_CHANNELS_STEP(4, 4)
+BY_CHANNELS_STEP(8, 8)
+BY_CHANNELS_STEP(8, 16)
+
+/* By what the rows are from (wide block, narrow one of 4 or 8), blocks, tail / 4 */
+static product_fn *const channels_by[3][3][3] = {ALL(channels_16), ALL(channels_4),
+                                                 ALL(channels_8)};
 
 void wino_product_back(int tiles, int in, int out, const float *v, struct wino_layout lv,
                        const float *d, struct wino_layout ld, bool add, float *du)
 {
     const size_t width = (size_t)wino_blocks(out) * LANES;
-    for (int c = 0; c < in;) {
-        const int rows = in - c > 4 ? 8 : 4;
-        const float *a = v + (size_t)(c / LANES) * lv.tiles * LANES + c % LANES;
-        for (int b = 0, step = 1; b < wino_blocks(out); b += step) {
-            const int blocks = blocks_at_once(out, b);
-            step = blocks ? blocks : 1;
-            channels_by(rows, blocks,
-                        &(struct factor){.a = a,
-                                         .a_run = LANES * LANES,
-                                         .b = d + (size_t)b * ld.tiles * LANES,
-                                         .b_block = ld.tiles * LANES,
-                                         .c = du + (size_t)c * width + (size_t)b * LANES,
-                                         .c_row = width,
-                                         .c_block = LANES,
-                                         .steps = tiles,
-                                         .add = add});
+    for (int c = 0; c < in; c += LANES / 2) { /* a narrow block takes one round */
+        const bool narrow = c / LANES >= lv.full;
+        for (int b = 0; b < wino_blocks(out);) {
+            const int blocks = wide_at_once(ld, b), tail = tail_with(ld, blocks);
+            channels_by[narrow ? lv.tail / 4 : 0][blocks][tail / 4](
+                &(struct factor){.a = v + place_of(lv, c / LANES, 0) + c % LANES,
+                                 .b = d + place_of(ld, b, 0),
+                                 .b_block = ld.tiles * LANES,
+                                 .c = du + (size_t)c * width + (size_t)b * LANES,
+                                 .c_row = width,
+                                 .c_block = LANES,
+                                 .c_tail = du + (size_t)c * width + (size_t)(ld.full * LANES),
+                                 .c_tail_row = width,
+                                 .steps = tiles,
+                                 .add = add});
+            b += blocks + (tail > 0);
         }
-        c += rows;
     }
 }

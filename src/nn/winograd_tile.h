@@ -20,20 +20,29 @@ int wino_tiles(const struct wino_map *m);
 int wino_blocks(int channels); /* of 16 */
 
 /* Where transformed tiles lie: channel block b of tile t at point p is
- * at + p * point + (b * tiles + t) * 16. */
+ * at + p * point + (b * tiles + t) * 16. A last block of at most 8 channels is narrow: in it tiles
+ * are `tail` floats apart. */
 struct wino_layout {
     size_t point, tiles; /* floats from point to point (an odd number of lines); tiles of a block */
+    int full, tail;      /* blocks of 16; 4 or 8 channels of a narrow block, or 0 */
 };
 struct wino_layout wino_layout(int channels, int tiles);
 size_t wino_layout_len(struct wino_layout l); /* floats */
 
+/* What is read lies behind the ReLU that gave y, and is passed back through it: times slope where
+ * y is not > 0. y NULL: there is none. */
+struct wino_relu {
+    const float *y;
+    float slope;
+};
+
 /* Of tiles from, …, from + count - 1 of m: B^T x B into places `place`, … of v; the channels that
- * fill the last block up are zero. */
-void wino_input(const struct wino_map *m, const float *x, int from, int count, struct wino_layout l,
-                int place, float *v);
+ * fill the last block up are zero. Places up to a multiple of 4 may be overwritten. */
+void wino_input(const struct wino_map *m, const float *x, struct wino_relu relu, int from,
+                int count, struct wino_layout l, int place, float *v);
 /* A dy A^T likewise; sum (16 floats a block) takes the sum of dy over these tiles. */
-void wino_gradient(const struct wino_map *m, const float *dy, int from, int count,
-                   struct wino_layout l, int place, float *v, float *sum);
+void wino_output_back(const struct wino_map *m, const float *dy, struct wino_relu relu, int from,
+                      int count, struct wino_layout l, int place, float *v, float *sum);
 /* A^T m A, plus bias (NULL: none), through a ReLU of `slope` (1: none), to tiles from, … of y, cut
  * off at the edges of the map. */
 void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int from,

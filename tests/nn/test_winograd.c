@@ -96,7 +96,13 @@ static void run(const struct wino_conf *c, struct io32 *io)
     memset(io->db, 0xff, s.b * sizeof(float));
     wino_pack(w, io->w, packed);
     wino_forward(w, io->x, packed, io->b, 1.0f, io->y, forward);
-    wino_backward(w, io->x, io->dy, packed, io->dx, io->dw, io->db, backward);
+    wino_backward(w, &(struct wino_gradient){.x = io->x,
+                                             .dy = io->dy,
+                                             .packed = packed,
+                                             .dx = io->dx,
+                                             .dw = io->dw,
+                                             .db = io->db,
+                                             .scratch = backward});
     mem_free(packed);
     mem_free(forward);
     mem_free(backward);
