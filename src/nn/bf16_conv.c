@@ -20,9 +20,12 @@ enum {
     SIDE = BF16_SIDE,
     BLOCK = SIDE * SIDE, /* of results */
     TILE = 16 * SIDE,    /* numbers of a factor's tile */
+    SLABS = 8,           /* of an image, at least, of which none is below LEAST_ROWS */
+    LEAST_ROWS = 4,
 };
 
-/* Of `rows` rows at a time; 0: as many as fit into the cache. */
+/* Of `rows` rows at a time; 0: as many as fit into the cache, whatever the threads and the batch:
+ * what a NaN reaches must not depend on them. */
 static struct bf16_pass pass_make(const struct bf16_conv *c, int channels, int groups, int columns,
                                   int rows)
 {
@@ -40,9 +43,9 @@ static struct bf16_pass pass_make(const struct bf16_conv *c, int channels, int g
     const struct bf16_map m = bf16_map_plain(f->n, f->h, f->w, channels, NULL);
     const size_t row =
         (size_t)(f->w + c->gap) * (size_t)channels * sizeof(bf16) * (size_t)bf16_planes(c);
-    const int share = bf16_divide_up(f->n * f->h, 2 * p.threads); /* something for everybody */
-    p.rows = rows ? rows
-                  : bf16_rows_within(f->h, bf16_smaller(share, bf16_rows_of(BF16_SLAB_BYTES, row)));
+    const int share = bf16_divide_up(f->h, SLABS); /* something for every thread */
+    const int fit = bf16_rows_of(BF16_SLAB_BYTES, row, LEAST_ROWS);
+    p.rows = rows ? rows : bf16_rows_within(f->h, bf16_smaller(share, fit), LEAST_ROWS);
     p.slabs = bf16_divide_up(f->h, p.rows);
     p.steps = bf16_divide_up(c->side * channels, SIDE);
     p.step = 2 * TILE * (size_t)bf16_planes(c);
@@ -194,7 +197,10 @@ static inline __attribute__((always_inline)) void
 write_vector(const struct writer *w, const struct vector *v, int row, int column, __m512 y)
 {
     const size_t r = (size_t)row, c = (size_t)column;
-    y = _mm512_max_ps(_mm512_mul_ps(y, _mm512_set1_ps(w->slope)), y); /* a NaN stays one */
+    const __mmask16 below = _mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_LT_OQ); /* no NaN is */
+    const __m512 slope = _mm512_set1_ps(w->slope);
+    y = w->slope == 0.0f ? _mm512_maskz_mov_ps((__mmask16)~below, y) /* infinity times 0 is none */
+                         : _mm512_mask_mul_ps(y, below, y, slope);
     if (v->in0) {
         fetch_to_write(w->run[0].at + r * w->run[0].row + c * w->run[0].pixel + v->at0, FETCH_LINE);
         _mm512_mask_storeu_ps(w->run[0].at + r * w->run[0].row + c * w->run[0].pixel + v->at0,
@@ -288,7 +294,7 @@ static void bring_slab(const struct bf16_job *j, int slab, bf16 *x)
     const struct bf16_pass *p = j->p;
     const int image = slab / p->slabs, from = slab % p->slabs * p->rows;
     const int rows = bf16_smaller(p->h - from, p->rows);
-    bf16_map_pixels(&j->x, p->gap, image * (p->h + p->gap) + from, rows + 2 * p->gap, true, x,
+    bf16_map_pixels(&j->x, p->gap, image * (p->h + p->gap) + from, rows + 2 * p->gap, true, true, x,
                     p->low, 0, NULL);
 }
 

@@ -6,8 +6,7 @@
 #include "nn/conv_kernel.h"
 
 enum {
-    BF16_SLAB_BYTES = 512 << 10, /* a thread's bfloat16 numbers, in its L2 cache */
-    BF16_LEAST_ROWS = 10,        /* of a slab: its neighbours are brought too */
+    BF16_SLAB_BYTES = 512 << 10, /* about a thread's bfloat16 numbers, for its L2 cache */
 };
 
 struct bf16_pass {                      /* columns of y by products of the pixels of x */
@@ -79,14 +78,14 @@ static inline int bf16_planes(const struct bf16_conv *c)
     return c->split ? 2 : 1;
 }
 
-static inline int bf16_rows_of(size_t bytes, size_t row)
+static inline int bf16_rows_of(size_t bytes, size_t row, int least)
 {
-    return bytes / row < BF16_LEAST_ROWS ? BF16_LEAST_ROWS : (int)(bytes / row);
+    return bytes / row < (size_t)least ? least : (int)(bytes / row);
 }
 
-/* An image of h rows in equal slabs of at most about so many. */
-static inline int bf16_rows_within(int h, int most)
+/* An image of h rows in equal slabs of at most about so many, and not less than `least`. */
+static inline int bf16_rows_within(int h, int most, int least)
 {
-    if (most < BF16_LEAST_ROWS) most = BF16_LEAST_ROWS;
+    if (most < least) most = least;
     return bf16_divide_up(h, bf16_divide_up(h, most));
 }

@@ -26,6 +26,7 @@ enum {
     WIDE_PIXELS = 1 << 16,
     SUM_STEPS = 8, /* of pixels at a time: what they read stays in the L1 cache */
     CHUNK_ROWS = 16,
+    LEAST_ROWS = 10, /* of a slab: its neighbours are brought too */
 };
 
 static int group_channels(const struct bf16_conv *c, int group)
@@ -45,8 +46,9 @@ struct bf16_gradient bf16_gradient_make(const struct bf16_conv *c)
     const int factor = c->side * group_channels(c, 0), all = g.wide ? c->side * f->in : factor;
     const size_t row = (size_t)f->w * (size_t)(factor + SIDE * g.lefts + c->wide) * sizeof(bf16) *
                        (size_t)bf16_planes(c);
-    g.rows = g.wide ? bf16_map_rows(&x, c->gap)
-                    : bf16_rows_within(f->h, bf16_rows_of(BF16_SLAB_BYTES, row));
+    g.rows =
+        g.wide ? bf16_map_rows(&x, c->gap)
+               : bf16_rows_within(f->h, bf16_rows_of(BF16_SLAB_BYTES, row, LEAST_ROWS), LEAST_ROWS);
     g.slabs = g.wide ? 1 : bf16_divide_up(f->h, g.rows);
     g.chunks = bf16_divide_up(g.rows, CHUNK_ROWS);
     const int fit = (int)(PARTS_BYTES / g.block) + LEAST_PARTS;
@@ -192,7 +194,7 @@ static void sum_part(const struct share *s, struct bf16_worker *worker, int part
         const int i = k % g->slabs * g->rows, rows = bf16_smaller(c->conf.h - i, g->rows);
         const int from = k / g->slabs * (c->conf.h + c->gap) + c->gap + i;
         const struct factors f = factors_of(s, slab, from, rows);
-        bf16_map_pixels(&s->dy, c->gap, from - c->gap, rows + 2 * c->gap, true, f.pixels,
+        bf16_map_pixels(&s->dy, c->gap, from - c->gap, rows + 2 * c->gap, true, true, f.pixels,
                         f.pixels_low, c->gap, sums);
         if (s->data) bf16_run_slab(s->data, worker, k, f.pixels);
         for (int b = 0; b < bf16_map_blocks(c->wide); b++)
@@ -269,7 +271,7 @@ static void bring_chunk(const struct share *s, const struct factors *f, int chun
     const int row = chunk * CHUNK_ROWS, all = f->rows + 2 * c->gap;
     const bool end = chunk + 1 == c->weights.chunks;
     const int rows = end ? all - row : CHUNK_ROWS;
-    bf16_map_pixels(&s->dy, c->gap, row - c->gap, rows, end,
+    bf16_map_pixels(&s->dy, c->gap, row - c->gap, rows, chunk == 0, end,
                     f->pixels + (size_t)(row * (c->conf.w + c->gap)) * (size_t)c->wide,
                     f->pixels_low, 0, s->sums + (size_t)chunk * (c->weights.sums / sizeof(double)));
 }

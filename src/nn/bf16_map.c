@@ -57,14 +57,14 @@ static size_t round_up(size_t n, size_t to)
 size_t bf16_map_pixels_len(const struct bf16_map *m, int gap, int rows)
 {
     /* the results of a gap are computed and thrown away: its neighbours on the right are read */
-    const size_t pixels = (size_t)(2 * gap + rows * (m->w + gap));
+    const size_t pixels = (size_t)(2 * gap) + (size_t)rows * (size_t)(m->w + gap);
     return round_up(pixels * (size_t)m->c + SLACK, STEP);
 }
 
 size_t bf16_map_channel(const struct bf16_map *m, int rows)
 {
     /* an odd number of cache lines: channels fall into different sets */
-    const size_t len = STEP + (size_t)(rows * m->w) + SLACK;
+    const size_t len = STEP + (size_t)rows * (size_t)m->w + SLACK;
     return ((len + STEP - 1) / STEP | 1) * STEP;
 }
 
@@ -219,11 +219,11 @@ static void pixels_row(const struct bf16_map *m, const struct place *p, bf16 *to
         }
 }
 
-void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool end, bf16 *to,
-                     size_t low, int halo, double *sum)
+void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool begin, bool end,
+                     bf16 *to, size_t low, int halo, double *sum)
 {
     const size_t c = (size_t)m->c, width = (size_t)(m->w + gap) * c;
-    zero(to, low, (size_t)gap * c);
+    if (begin) zero(to, low, (size_t)gap * c);
     to += (size_t)gap * c;
     for (int row = from; row < from + rows; row++, to += width) {
         int k, i;
@@ -364,7 +364,7 @@ static void edges(int w, int channels, const struct rows *r, bf16 *to)
 void bf16_map_channels(const struct bf16_map *m, int side, int from, int rows, int channel,
                        int channels, bf16 *to, size_t low)
 {
-    const size_t len = bf16_map_channel(m, rows), all = (size_t)(rows * m->w);
+    const size_t len = bf16_map_channel(m, rows), all = (size_t)rows * (size_t)m->w;
     const struct rows r = {len, len * (size_t)channels, low, side};
     for (int k = 0; k < side * channels; k++) {
         zero(to + (size_t)k * len, low, STEP);
@@ -430,7 +430,7 @@ void bf16_map_pairs(const struct bf16_map *m, int gap, const bf16 *pixels, size_
 
 size_t bf16_map_tile(const struct bf16_map *m, int rows)
 {
-    return round_up((size_t)(rows * m->w), STEP) * LANES;
+    return round_up((size_t)rows * (size_t)m->w, STEP) * LANES;
 }
 
 int bf16_map_blocks(int channels)

@@ -35,10 +35,12 @@ int bf16_map_rows(const struct bf16_map *m, int gap);
 
 /* Pixels of rows from, …, from + rows - 1 one after the other, each of c numbers:
  * number (row - from) (w + gap) + gap + column. Low halves (where `low`) lie that far behind.
- * Behind the last row come zeros, as far as bf16_map_pixels_len says, if this is the `end`. Adds to
- * sum[c], when not NULL, the sum of each channel over all rows but the first and last `halo`. */
-void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool end, bf16 *to,
-                     size_t low, int halo, double *sum);
+ * Before the first row comes the
+ * gap if this is the `begin`; behind the last come zeros, as far as bf16_map_pixels_len says, if
+ * this is the `end`. Adds to sum[c], when not NULL, the sum of each channel over all rows but the
+ * first and last `halo`. */
+void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool begin, bool end,
+                     bf16 *to, size_t low, int halo, double *sum);
 size_t bf16_map_pixels_len(const struct bf16_map *m, int gap, int rows);
 
 /* For the gradient of weights the summands are pixels, number (row - from) w + column, without

@@ -4,7 +4,9 @@
  * plain product takes the high halves alone. A split one takes
  *     a b = high(a) high(b) + low(a) high(b) + high(a) low(b)
  * and leaves out what is below 2^-16 |a b|: measured, its sums come as close to double precision as
- * those of a Winograd convolution in float32. Infinite numbers have no halves: they become NaN. */
+ * those of a Winograd convolution in float32. That holds for numbers from about
+ * 1e-35, below which the low halves vanish (and products of which below 1e-38), to 3.3e38, above
+ * which high halves are infinite. Infinite numbers have no halves: they become NaN. */
 #pragma once
 
 #include <stdbool.h>

@@ -8,7 +8,8 @@
  *   - `backward` overwrites dx and dw, it never adds; a NULL dx[k] is not wanted; a NULL dy[k]
  *     (fork only) is a gradient of zero;
  *   - forward results of an image depend neither on the number of threads nor on the rest of the
- *     batch; sums over pixels are taken in double precision in a fixed order. */
+ *     batch; sums over pixels are taken in a fixed order, in norms and losses in double precision;
+ *     where a library sums (conv_direct's dw and db), its order may depend on the threads. */
 #pragma once
 
 #include "base/err.h"

@@ -18,7 +18,8 @@ struct plan;
 
 /* Of convolutions; everything else, and all that is stored, is float32 in any case.
  *   fp32         the fastest kernels whose results are float32's up to a few of its last bits:
- *                relative errors of about 4e-6 a convolution (conv_kernel.h)
+ *                relative errors of about 4e-6 a convolution, of numbers between 1e-35 and 3e38
+ *                (conv_kernel.h)
  *   fp32-direct  sums of float32 products in the plainest order, by the library
  *   bf16         factors rounded to 8 bits, sums in float32; where the processor has no such
  *                products it is fp32 */

@@ -48,16 +48,23 @@ static int run_steps(struct step *step, struct params *p, const struct adam_conf
 static void measure_and_print(struct step *step, struct params *p, const struct unet_conf *unet,
                               const struct fit_conf *c, size_t pixels)
 {
-    struct plan_yardstick y = {.peak_gflops = peak_fma_gflops(PEAK_SECONDS)};
+    const double before = peak_fma_gflops(PEAK_SECONDS);
+    struct plan_yardstick y = {0};
     params_init(p, SEED);
     fill(step, "input", pixels * (size_t)unet->in_channels, 0);
     fill(step, "target", pixels * (size_t)unet->out_channels, 1);
     const int steps = run_steps(step, p, &c->adam, &y.step_seconds);
-    y.peak_gflops = fmax(y.peak_gflops, peak_fma_gflops(PEAK_SECONDS));
+    const double after = peak_fma_gflops(PEAK_SECONDS);
+    y.peak_gflops = fmax(before, after);
     printf("times: the least of %d training steps on random numbers, of %d of their %d images\n\n",
            steps, step_at_once(step), c->batch);
     y.step_seconds *= (double)step_at_once(step) / c->batch;
     plan_explain(step_plan(step), y, stdout);
+    if (fmin(before, after) < 0.9 * y.peak_gflops)
+        printf(
+            "note: the processors were busy with other work: %.0f GFLOP/s before and %.0f after. "
+            "Try again, or with --threads 1\n",
+            before, after);
 }
 
 int explain_training(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,

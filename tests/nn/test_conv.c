@@ -397,27 +397,35 @@ static void same_bits(const struct choice *v, const struct conv_conf *c, int k, 
 }
 
 /* The library deals sums over pixels out to threads: its dw and db may differ in the last bits. */
+static void check_threads(const struct conv_conf *shape, bool nan)
+{
+    struct conv_conf c = *shape;
+    c.slope = 0.2f;
+    struct arrays one = arrays_filled(&c), more = arrays_filled(&c);
+    if (nan) /* what it reaches must not depend on the threads either */
+        one.at[X][one.len[X] / 3] = more.at[X][more.len[X] / 3] = NAN;
+    for (struct choice v = {0}; next_choice(&v, &c);) {
+        par_set_threads(1);
+        run(&v, &c, &one);
+        for (int threads = 1; threads <= 5; threads++) {
+            par_set_threads(threads);
+            run(&v, &c, &more);
+            const int last = nan || v.kernel == &conv_direct ? DX : DB;
+            for (int k = Y; k <= last; k++)
+                same_bits(&v, &c, k, one.len[k], one.at[k], more.at[k]);
+        }
+    }
+    arrays_release(&one);
+    arrays_release(&more);
+}
+
 static void test_threads(void **state)
 {
     (void)state;
     const int before = par_threads();
-    for (int i = 0; i < SHAPES; i++) {
-        struct conv_conf c = shapes[i];
-        c.slope = 0.2f;
-        struct arrays one = arrays_filled(&c), more = arrays_filled(&c);
-        for (struct choice v = {0}; next_choice(&v, &c);) {
-            par_set_threads(1);
-            run(&v, &c, &one);
-            for (int threads = 1; threads <= 5; threads++) {
-                par_set_threads(threads);
-                run(&v, &c, &more);
-                for (int k = Y; k <= (v.kernel == &conv_direct ? DX : DB); k++)
-                    same_bits(&v, &c, k, one.len[k], one.at[k], more.at[k]);
-            }
-        }
-        arrays_release(&one);
-        arrays_release(&more);
-    }
+    for (int i = 0; i < SHAPES; i++)
+        for (int nan = 0; nan < 2; nan++)
+            check_threads(&shapes[i], nan);
     par_set_threads(before);
 }
 
@@ -452,6 +460,7 @@ static void test_batch(void **state)
         many = one;
         many.n = BATCH;
         struct arrays alone = arrays_filled(&one), batch = arrays_filled(&many);
+        alone.at[X][alone.len[X] / 3] = NAN;
         for (struct choice v = {0}; next_choice(&v, &one);)
             check_batch(&v, &one, &alone, &batch);
         arrays_release(&alone);
