@@ -15,6 +15,12 @@ void mem_free(void *p); /* NULL is legal */
 void *mem_slab_new(size_t bytes, struct err *e);
 void mem_slab_free(void *p, size_t bytes);
 
+/* Bytes rounded up to whole cache lines: what lies behind so many is aligned as well. */
+static inline size_t mem_lines(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
 /* The resident set of this process in bytes, now and at its peak; 0 where /proc is absent. */
 size_t mem_resident(void);
 size_t mem_resident_peak(void);

@@ -51,7 +51,7 @@ static struct bf16_pass pass_make(const struct bf16_conv *c, int channels, int g
     p.step = 2 * TILE * (size_t)bf16_planes(c);
     const size_t len = bf16_map_pixels_len(&m, c->gap, p.rows + 2 * c->gap);
     p.low = c->split ? len : 0;
-    p.scratch = bf16_lines(len * (size_t)bf16_planes(c) * sizeof(bf16));
+    p.scratch = mem_lines(len * (size_t)bf16_planes(c) * sizeof(bf16));
     p.weights = (size_t)(groups * p.pairs * c->side * p.steps) * p.step;
     return p;
 }

@@ -68,11 +68,6 @@ static inline int bf16_smaller(int a, int b)
     return a < b ? a : b;
 }
 
-static inline size_t bf16_lines(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 static inline int bf16_planes(const struct bf16_conv *c)
 {
     return c->split ? 2 : 1;

@@ -10,6 +10,7 @@
 
 #ifdef __AVX512BF16__
 
+#include "base/mem.h"
 #include "base/par.h"
 
 #include <string.h>
@@ -57,8 +58,8 @@ struct bf16_gradient bf16_gradient_make(const struct bf16_conv *c)
     g.pixels = bf16_map_pixels_len(&y, c->gap, g.rows + 2 * c->gap);
     g.x = bf16_map_channel(&x, g.rows + 2 * c->gap) * (size_t)all;
     g.pairs = (size_t)(2 * g.lefts) * bf16_map_tile(&y, g.rows);
-    g.slab = bf16_lines((g.pixels + g.x + g.pairs) * (size_t)bf16_planes(c) * sizeof(bf16));
-    g.sums = bf16_lines((size_t)(SIDE * g.lefts) * sizeof(double));
+    g.slab = mem_lines((g.pixels + g.x + g.pairs) * (size_t)bf16_planes(c) * sizeof(bf16));
+    g.sums = mem_lines((size_t)(SIDE * g.lefts) * sizeof(double));
     return g;
 }
 

@@ -22,11 +22,6 @@ static bool direct_takes(const struct conv_conf *c, enum dn_isa isa)
     return true;
 }
 
-static size_t round_up(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 static size_t y_len(const struct conv_conf *c)
 {
     return (size_t)c->n * (size_t)c->h * (size_t)c->w * (size_t)c->out * (c->up ? 4 : 1);
@@ -62,9 +57,9 @@ static void *direct_make(const struct conv_conf *c, enum dn_isa isa, struct dn *
         mem_free(d);
         return NULL;
     }
-    d->bias = round_up((size_t)wide * sizeof(float));
-    if (c->up) d->weights = round_up((size_t)c->in * (size_t)wide * sizeof(float));
-    if (c->up || c->slope != 1.0f) d->y = round_up(y_len(c) * sizeof(float));
+    d->bias = mem_lines((size_t)wide * sizeof(float));
+    if (c->up) d->weights = mem_lines((size_t)c->in * (size_t)wide * sizeof(float));
+    if (c->up || c->slope != 1.0f) d->y = mem_lines(y_len(c) * sizeof(float));
     need->packed = d->bias + d->weights + dn_conv_packed_bytes(d->dn);
     need->forward = (c->up ? d->y : 0) + dn_conv_scratch_forward(d->dn);
     need->backward = d->y + (c->up ? d->bias + d->weights : 0) + dn_conv_scratch_backward(d->dn);

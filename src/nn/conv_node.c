@@ -1,5 +1,6 @@
 #include "nn/conv_kernel.h"
 
+#include "base/mem.h"
 #include "nn/concat.h"
 
 const struct conv_kernel *const conv_kernels[] = {&conv_bf16, &conv_bf16_split, &conv_winograd,
@@ -46,8 +47,7 @@ int conv_node_plan(struct node *n, struct conv_conf c, struct err *e)
                         c.n, c.h, c.w, c.in, c.out);
     n->need.packed = need.packed;
     if (n->nin == 2 && !s->kernel->joins)
-        s->joined =
-            (shape_len(n->x[0]) / (size_t)c.first * (size_t)c.in * sizeof(float) + 63) / 64 * 64;
+        s->joined = mem_lines(shape_len(n->x[0]) / (size_t)c.first * (size_t)c.in * sizeof(float));
     n->need.forward = s->joined + need.forward;
     n->need.backward = 2 * s->joined + need.backward;
     if (n->slope != 1.0f) n->flags |= OP_KEEPS_Y;

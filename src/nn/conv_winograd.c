@@ -32,11 +32,6 @@ static bool winograd_takes(const struct conv_conf *c, enum dn_isa isa)
     return c->precision != NN_FP32_DIRECT && c->side == 3 && isa >= DN_ISA_AVX512 && wino_pays(&w);
 }
 
-static size_t lines(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 static void winograd_free(void *k)
 {
     struct winograd *w = k;
@@ -55,7 +50,7 @@ static void *winograd_make(const struct conv_conf *c, enum dn_isa isa, struct dn
         mem_free(w);
         return NULL;
     }
-    w->bias = lines((size_t)c->out * sizeof(float));
+    w->bias = mem_lines((size_t)c->out * sizeof(float));
     w->biased = c->bias;
     w->out = (size_t)c->out;
     w->slope = c->slope;

@@ -15,7 +15,7 @@ typedef const_dnnl_memory_desc_t md_ref;
 typedef const dnnl_memory_desc_t *md_ref;
 #endif
 
-enum { ALIGN = 64, MAX_ARGS = 6 };
+enum { MAX_ARGS = 6 };
 
 struct dn {
     dnnl_engine_t engine;
@@ -39,11 +39,6 @@ struct dn_conv {
     struct step pack_forward, pack_data, unpack;     /* reorders of the weights */
     size_t packed_forward, packed_data, raw_weights; /* bytes, rounded up */
 };
-
-static size_t round_up(size_t bytes)
-{
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
-}
 
 static int failed(struct err *e, const char *what, dnnl_status_t status)
 {
@@ -294,7 +289,7 @@ static int make_forward(struct dn_conv *c, const struct mds *m, dnnl_primitive_a
     if (st == dnnl_success) st = step_make(s, c->d, c->conf.bias ? 4 : 3, args);
     if (st != dnnl_success) return failed(e, "a convolution", st);
     const md_ref w = step_md(s, dnnl_query_weights_md, 0);
-    c->packed_forward = round_up(md_bytes(w));
+    c->packed_forward = mem_lines(md_bytes(w));
     return reorder_make(&c->pack_forward, c->d, md_of(&m->oihw), w, attr, e);
 }
 
@@ -309,7 +304,7 @@ static int make_data(struct dn_conv *c, const struct mds *m, dnnl_primitive_attr
     if (st == dnnl_success) st = step_make(s, c->d, 3, args);
     if (st != dnnl_success) return failed(e, "the data gradient of a convolution", st);
     const md_ref w = step_md(s, dnnl_query_weights_md, 0);
-    c->packed_data = round_up(md_bytes(w));
+    c->packed_data = mem_lines(md_bytes(w));
     return reorder_make(&c->pack_data, c->d, md_of(&m->oihw), w, attr, e);
 }
 
@@ -325,7 +320,7 @@ static int make_weights(struct dn_conv *c, const struct mds *m, dnnl_primitive_a
     if (st == dnnl_success) st = step_make(s, c->d, c->conf.bias ? 4 : 3, args);
     if (st != dnnl_success) return failed(e, "the weight gradient of a convolution", st);
     const md_ref w = step_md(s, dnnl_query_diff_weights_md, 0);
-    c->raw_weights = round_up(md_bytes(w));
+    c->raw_weights = mem_lines(md_bytes(w));
     return reorder_make(&c->unpack, c->d, w, md_of(&m->oihw), attr, e);
 }
 

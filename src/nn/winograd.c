@@ -60,11 +60,6 @@ static int divide_up(int a, int b)
     return (a + b - 1) / b;
 }
 
-static size_t lines(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 static size_t bytes_of(struct wino_layout l)
 {
     return wino_layout_len(l) * sizeof(float);
@@ -119,7 +114,7 @@ static void weights_make(struct wino *w)
     const struct wino_conf *c = &w->conf;
     const int in = wino_blocks(c->in), out = wino_blocks(c->out), tiles = wino_tiles(&w->forward.x);
     w->weights.du = weights_bytes(in * LANES, c->out);
-    w->weights.total = lines((size_t)(out * LANES) * sizeof(double));
+    w->weights.total = mem_lines((size_t)(out * LANES) * sizeof(double));
     if (w->weights.du <= PART_BYTES) {
         const int fit = (int)(PARTS_BYTES / w->weights.du);
         const int least = divide_up(tiles, fit < PARTS_MOST ? fit : PARTS_MOST);
