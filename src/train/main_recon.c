@@ -48,8 +48,9 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||
               sets_open(&sets, &c->data, cli->quiet, e) ||
               !(recon = recon_new(c->mask, &c->data.jsense, &c->network, c->seed, &sets.train,
-                                  &sets.validation, e)) ||
-              fit(recon_task(recon), &c->fit, c->seed, &dir, cli, e);
+                                  &sets.validation, e));
+    if (!bad && !cli->quiet) recon_print_masks(recon);
+    bad = bad || fit(recon_task(recon), &c->fit, c->seed, &dir, cli, e);
     recon_free(recon);
     sets_release(&sets);
     run_end(&dir);

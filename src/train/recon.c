@@ -6,16 +6,15 @@
 #include "data/zerofill.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-static const uint32_t VALIDATION_EPOCH = UINT32_MAX;
 static const double TOP_SHARE = 0.05; /* the authors' TopMagnitudeNormalizer */
 
 struct side { /* the training or the validation images, each used by a reader thread of its own */
     struct images *images;
     struct zerofill zerofill;
-    const struct mask *mask;
-    const void *mask_conf;
+    struct masks *masks;
     uint64_t seed;
     bool fixed;
     float *keep, *scratch;            /* as large as the largest reference, and image */
@@ -27,6 +26,12 @@ struct recon {
     struct side train, validation;
 };
 
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target, float *mask,
                 struct err *e)
 {
@@ -35,10 +40,10 @@ static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *
     struct images *im = s->images;
     struct image at = im->list[index];
     const struct scan *scan = &im->scans.list[at.scan];
-    struct rng rng = s->fixed ? rng_make(s->seed, RNG_MASK, VALIDATION_EPOCH, (uint32_t)at.scan)
-                              : rng_make(s->seed, RNG_MASK, epoch, index);
-    s->mask->draw(s->mask_conf, rng, scan->height, scan->width, s->keep);
-    if (images_read(im, (int)index, s->full, e) ||
+    struct mask_key key = s->fixed ? mask_key_of_file(s->seed, file_name(scan->path))
+                                   : mask_key_of_sample(s->seed, epoch, index);
+    if (masks_draw(s->masks, key, scan->height, scan->width, s->keep, e) ||
+        images_read(im, (int)index, s->full, e) ||
         zerofill_slice(&s->zerofill, scan, &im->cache[at.scan], at.slice, s->keep, s->raw, e))
         return -1;
     image_fit(s->raw, scan->height, scan->width, s->zero, im->height, im->width);
@@ -110,14 +115,13 @@ static int side_init(struct side *s, struct images *images, const struct jsense_
                      struct cfg_pick mask, uint64_t seed, bool fixed, struct err *e)
 {
     *s = (struct side){.images = images, .seed = seed, .fixed = fixed};
-    s->mask = (const struct mask *)(const void *)mask.kind;
-    s->mask_conf = mask.conf;
+    if (!(s->masks = masks_new(mask, e))) return -1;
     size_t n = (size_t)images->height * (size_t)images->width, largest = n;
     for (int i = 0; i < images->scans.n; i++) {
         const struct scan *scan = &images->scans.list[i];
         size_t pixels = (size_t)scan->height * (size_t)scan->width;
         if (pixels > largest) largest = pixels;
-        if (s->mask->check(s->mask_conf, scan->height, scan->width, e))
+        if (!masks_plan(s->masks, scan->height, scan->width, e))
             return err_wrap(e, "%s", scan->path);
     }
     s->zerofill.conf = *jsense;
@@ -132,6 +136,7 @@ static int side_init(struct side *s, struct images *images, const struct jsense_
 static void side_release(struct side *s)
 {
     zerofill_release(&s->zerofill);
+    masks_free(s->masks);
     mem_free(s->keep);
     mem_free(s->raw);
     mem_free(s->scratch);
@@ -173,6 +178,21 @@ struct recon *recon_new(struct cfg_pick mask, const struct jsense_conf *jsense,
         .tiles = tiles,
     };
     return r;
+}
+
+void recon_print_masks(const struct recon *r)
+{
+    const struct side *sides[] = {&r->train, &r->validation};
+    char line[256], last[256] = "";
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < sides[k]->images->scans.n; i++) {
+            const struct scan *s = &sides[k]->images->scans.list[i];
+            const struct mask_plan *p = masks_plan(sides[k]->masks, s->height, s->width, NULL);
+            if (!p) continue;
+            masks_describe(sides[k]->masks, p, line, sizeof line);
+            if (strcmp(line, last)) fprintf(stderr, "undersampling: %s\n", line);
+            memcpy(last, line, sizeof last);
+        }
 }
 
 void recon_free(struct recon *r)

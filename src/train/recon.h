@@ -15,4 +15,6 @@ struct recon *recon_new(struct cfg_pick mask, const struct jsense_conf *jsense,
                         const struct unet_conf *unet, uint64_t seed, struct images *train,
                         struct images *validation, struct err *e);
 void recon_free(struct recon *r);
+/* What the masks keep, a line for every size of image in the sets, to stderr. */
+void recon_print_masks(const struct recon *r);
 const struct task *recon_task(const struct recon *r);
