@@ -17,6 +17,7 @@ enum rng_purpose {
     RNG_SIMULATE = 7, /* simulated scans: anatomy */
     RNG_NOISE = 8,    /* simulated scans: receiver noise */
     RNG_SPLIT = 9,    /* partition of a data set */
+    RNG_AUGMENT = 20, /* flips, turns and factors of training images */
     RNG_TEST = 99,
 };
 

@@ -10,15 +10,17 @@ struct conf {
     uint64_t seed;
     struct sets_conf data;
     struct cfg_pick mask;
+    struct augment_conf augment;
     struct unet_conf network;
     struct fit_conf fit;
 };
 
 static const struct cfg_field fields[] = {
     CFG_TEXT(struct conf, run, NULL, "run directory, made by the training"),
-    CFG_U64(struct conf, seed, "1", "of initial weights, order, masks and dropout"),
+    CFG_U64(struct conf, seed, "1", "of initial weights, order, masks, augmentation and dropout"),
     CFG_GROUP(struct conf, data, sets_fields, "scans and their reference images"),
     CFG_PICK(struct conf, mask, "random", mask_kinds, "undersampling"),
+    CFG_GROUP(struct conf, augment, augment_fields, "variation of the training images"),
     CFG_GROUP(struct conf, network, unet_recon_fields, "UNet from zero-filled to full image"),
     CFG_GROUP(struct conf, fit, fit_recon_fields, "training"),
     CFG_END};
@@ -30,6 +32,7 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
     if (c->network.in_channels != 2 || c->network.out_channels != 2)
         return err_set(e, ERR_CONFIG,
                        "reconstruction has two channels, real and imaginary, in and out");
+    if (augment_check(&c->augment, c->data.height, c->data.width, e)) return -1;
     return fit_check(&c->network, c->data.height, c->data.width, e);
 }
 
@@ -47,8 +50,8 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     struct recon *recon = NULL;
     int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||
               sets_open(&sets, &c->data, cli->quiet, e) ||
-              !(recon = recon_new(c->mask, &c->data.jsense, &c->network, c->seed, &sets.train,
-                                  &sets.validation, e));
+              !(recon = recon_new(c->mask, &c->augment, &c->data.jsense, &c->network, c->seed,
+                                  &sets.train, &sets.validation, e));
     if (!bad && !cli->quiet) recon_print_masks(recon);
     bad = bad || fit(recon_task(recon), &c->fit, c->seed, &dir, cli, e);
     recon_free(recon);

@@ -10,15 +10,17 @@ struct conf {
     uint64_t seed;
     struct sets_conf data;
     struct patches_conf patches;
+    struct augment_conf augment;
     struct unet_conf network;
     struct fit_conf fit;
 };
 
 static const struct cfg_field fields[] = {
     CFG_TEXT(struct conf, run, NULL, "run directory, made by the training"),
-    CFG_U64(struct conf, seed, "1", "of initial weights, order, patches and dropout"),
+    CFG_U64(struct conf, seed, "1", "of initial weights, order, patches, augmentation and dropout"),
     CFG_GROUP(struct conf, data, sets_fields, "scans and their reference images"),
     CFG_GROUP(struct conf, patches, patches_fields, "what is cut out of an image"),
+    CFG_GROUP(struct conf, augment, augment_fields, "variation of the training images"),
     CFG_GROUP(struct conf, network, unet_ssl_fields, "UNet; its encoder is the metric"),
     CFG_GROUP(struct conf, fit, fit_ssl_fields, "training"),
     CFG_END};
@@ -32,6 +34,7 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
     struct patches *p = patches_new(&c->patches, c->data.height, c->data.width, e);
     if (!p) return -1;
     patches_free(p);
+    if (augment_check(&c->augment, c->data.height, c->data.width, e)) return -1;
     return fit_check(&c->network, c->data.height, c->data.width, e);
 }
 
@@ -47,11 +50,11 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     struct run dir = {.lock = -1};
     struct sets sets = {0};
     struct ssl *ssl = NULL;
-    int bad =
-        run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||
-        sets_open(&sets, &c->data, cli->quiet, e) ||
-        !(ssl = ssl_new(&c->patches, &c->network, c->seed, &sets.train, &sets.validation, e)) ||
-        fit(ssl_task(ssl), &c->fit, c->seed, &dir, cli, e);
+    int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||
+              sets_open(&sets, &c->data, cli->quiet, e) ||
+              !(ssl = ssl_new(&c->patches, &c->augment, &c->network, c->seed, &sets.train,
+                              &sets.validation, e)) ||
+              fit(ssl_task(ssl), &c->fit, c->seed, &dir, cli, e);
     ssl_free(ssl);
     sets_release(&sets);
     run_end(&dir);

@@ -15,8 +15,8 @@ struct side { /* the training or the validation images, each used by a reader th
     struct images *images;
     struct zerofill zerofill;
     struct masks *masks;
+    const struct augment_conf *augment; /* NULL: none, and one mask a file */
     uint64_t seed;
-    bool fixed;
     float *keep, *scratch;            /* as large as the largest reference, and image */
     float complex *raw, *zero, *full; /* zero-filled at the scan's size; both at the image size */
 };
@@ -40,8 +40,8 @@ static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *
     struct images *im = s->images;
     struct image at = im->list[index];
     const struct scan *scan = &im->scans.list[at.scan];
-    struct mask_key key = s->fixed ? mask_key_of_file(s->seed, file_name(scan->path))
-                                   : mask_key_of_sample(s->seed, epoch, index);
+    struct mask_key key = s->augment ? mask_key_of_sample(s->seed, epoch, index)
+                                     : mask_key_of_file(s->seed, file_name(scan->path));
     if (masks_draw(s->masks, key, scan->height, scan->width, s->keep, e) ||
         images_read(im, (int)index, s->full, e) ||
         zerofill_slice(&s->zerofill, scan, &im->cache[at.scan], at.slice, s->keep, s->raw, e))
@@ -49,13 +49,11 @@ static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *
     image_fit(s->raw, scan->height, scan->width, s->zero, im->height, im->width);
     size_t n = (size_t)im->height * (size_t)im->width;
     double scale = normalise_top_magnitude(s->zero, n, TOP_SHARE, s->scratch);
-    float factor = scale > 0.0 ? (float)(1.0 / scale) : 1.0f; /* an empty image stays empty */
-    for (size_t i = 0; i < n; i++) {
-        input[2 * i] = crealf(s->zero[i]) * factor;
-        input[2 * i + 1] = cimagf(s->zero[i]) * factor;
-        target[2 * i] = crealf(s->full[i]) * factor;
-        target[2 * i + 1] = cimagf(s->full[i]) * factor;
-    }
+    struct augment a =
+        s->augment ? augment_draw(s->augment, s->seed, epoch, index) : augment_none();
+    if (scale > 0.0) a.factor *= (float)(1.0 / scale); /* an empty image stays empty */
+    augment_apply(&a, (const float *)s->zero, im->height, im->width, 2, input);
+    augment_apply(&a, (const float *)s->full, im->height, im->width, 2, target);
     return 0;
 }
 
@@ -112,9 +110,10 @@ static void tiles(const struct task *t, const float *input, const float *output,
 }
 
 static int side_init(struct side *s, struct images *images, const struct jsense_conf *jsense,
-                     struct cfg_pick mask, uint64_t seed, bool fixed, struct err *e)
+                     struct cfg_pick mask, const struct augment_conf *augment, uint64_t seed,
+                     struct err *e)
 {
-    *s = (struct side){.images = images, .seed = seed, .fixed = fixed};
+    *s = (struct side){.images = images, .augment = augment, .seed = seed};
     if (!(s->masks = masks_new(mask, e))) return -1;
     size_t n = (size_t)images->height * (size_t)images->width, largest = n;
     for (int i = 0; i < images->scans.n; i++) {
@@ -150,14 +149,16 @@ static struct sample_source source(struct side *s)
     return (struct sample_source){s, (uint32_t)s->images->n, 2 * pixels, 2 * pixels, 0, make};
 }
 
-struct recon *recon_new(struct cfg_pick mask, const struct jsense_conf *jsense,
-                        const struct unet_conf *unet, uint64_t seed, struct images *train,
-                        struct images *validation, struct err *e)
+struct recon *recon_new(struct cfg_pick mask, const struct augment_conf *augment,
+                        const struct jsense_conf *jsense, const struct unet_conf *unet,
+                        uint64_t seed, struct images *train, struct images *validation,
+                        struct err *e)
 {
     struct recon *r = mem_new(1, sizeof *r, e);
     if (!r) return NULL;
-    if (side_init(&r->train, train, jsense, mask, seed, false, e) ||
-        side_init(&r->validation, validation, jsense, mask, seed, true, e)) {
+    if (augment_check(augment, train->height, train->width, e) ||
+        side_init(&r->train, train, jsense, mask, augment, seed, e) ||
+        side_init(&r->validation, validation, jsense, mask, NULL, seed, e)) {
         recon_free(r);
         return NULL;
     }

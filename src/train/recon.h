@@ -4,6 +4,7 @@
  * epoch in training; in validation one that depends on the scan alone. */
 #pragma once
 
+#include "data/augment.h"
 #include "data/images.h"
 #include "data/mask.h"
 #include "train/task.h"
@@ -11,9 +12,10 @@
 struct recon;
 /* Borrows the images. `mask` is one of mask_kinds with its configuration; `jsense` that of the
  * references. */
-struct recon *recon_new(struct cfg_pick mask, const struct jsense_conf *jsense,
-                        const struct unet_conf *unet, uint64_t seed, struct images *train,
-                        struct images *validation, struct err *e);
+struct recon *recon_new(struct cfg_pick mask, const struct augment_conf *augment,
+                        const struct jsense_conf *jsense, const struct unet_conf *unet,
+                        uint64_t seed, struct images *train, struct images *validation,
+                        struct err *e);
 void recon_free(struct recon *r);
 /* What the masks keep, a line for every size of image in the sets, to stderr. */
 void recon_print_masks(const struct recon *r);

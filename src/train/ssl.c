@@ -10,8 +10,9 @@ static const uint32_t VALIDATION_EPOCH = UINT32_MAX;
 struct side { /* the training or the validation images, each used by a reader thread of its own */
     struct images *images;
     struct patches *patches;
+    const struct augment_conf *augment; /* NULL: none, and the same patches each time */
     uint64_t seed;
-    bool fixed;
+    float *image; /* before augmentation */
 };
 
 struct ssl {
@@ -23,9 +24,14 @@ static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *
                 struct err *e)
 {
     struct side *s = ctx;
-    const struct images *im = s->images;
-    if (images_read_zscored(s->images, (int)index, target, e)) return -1;
-    struct rng rng = rng_make(s->seed, RNG_PATCHES, s->fixed ? VALIDATION_EPOCH : epoch, index);
+    struct images *im = s->images;
+    if (images_read_zscored(im, (int)index, s->image, e)) return -1;
+    struct augment a =
+        s->augment ? augment_draw(s->augment, s->seed, epoch, index) : augment_none();
+    augment_apply(&a, s->image, im->height, im->width, 1, target);
+    struct rng rng =
+        s->augment ? rng_make(s->seed, RNG_PATCHES, epoch, index)
+                   : rng_make(s->seed, RNG_PATCHES, VALIDATION_EPOCH, images_id(im, (int)index));
     if (patches_draw(s->patches, rng, mask, e)) return -1;
     for (size_t i = 0, n = (size_t)im->height * (size_t)im->width; i < n; i++)
         input[i] = target[i] * mask[i];
@@ -73,15 +79,30 @@ static struct sample_source source(struct side *s)
     return (struct sample_source){s, (uint32_t)s->images->n, pixels, pixels, pixels, make};
 }
 
-struct ssl *ssl_new(const struct patches_conf *p, const struct unet_conf *unet, uint64_t seed,
-                    struct images *train, struct images *validation, struct err *e)
+static int side_init(struct side *s, struct images *images, const struct patches_conf *p,
+                     const struct augment_conf *augment, uint64_t seed, struct err *e)
+{
+    *s = (struct side){.images = images, .augment = augment, .seed = seed};
+    s->patches = patches_new(p, images->height, images->width, e);
+    s->image = mem_new((size_t)images->height * (size_t)images->width, sizeof *s->image, e);
+    return s->patches && s->image ? 0 : -1;
+}
+
+static void side_release(struct side *s)
+{
+    patches_free(s->patches);
+    mem_free(s->image);
+}
+
+struct ssl *ssl_new(const struct patches_conf *p, const struct augment_conf *augment,
+                    const struct unet_conf *unet, uint64_t seed, struct images *train,
+                    struct images *validation, struct err *e)
 {
     struct ssl *s = mem_new(1, sizeof *s, e);
     if (!s) return NULL;
     int h = train->height, w = train->width;
-    s->train = (struct side){train, patches_new(p, h, w, e), seed, false};
-    s->validation = (struct side){validation, patches_new(p, h, w, e), seed, true};
-    if (!s->train.patches || !s->validation.patches) {
+    if (augment_check(augment, h, w, e) || side_init(&s->train, train, p, augment, seed, e) ||
+        side_init(&s->validation, validation, p, NULL, seed, e)) {
         ssl_free(s);
         return NULL;
     }
@@ -107,8 +128,8 @@ struct ssl *ssl_new(const struct patches_conf *p, const struct unet_conf *unet, 
 void ssl_free(struct ssl *s)
 {
     if (!s) return;
-    patches_free(s->train.patches);
-    patches_free(s->validation.patches);
+    side_release(&s->train);
+    side_release(&s->validation);
     mem_free(s);
 }
 
