@@ -2,7 +2,9 @@
 
 #include "base/mem.h"
 
+#include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TRIES = 50, TRIAL_DRAWS = 20 };
@@ -15,11 +17,11 @@ const struct cfg_field patches_fields[] = {
 
 struct patches {
     int side, wanted, h, w;
-    int rows,
-        cols;  /* of the cell grid; a cell has the patch's side, so it holds one patch at most */
-    int *cell; /* index into place, or -1 */
-    uint32_t *order; /* candidate positions of the top left corner, row * (w - side + 1) + column */
-    uint32_t *place; /* accepted positions */
+    int rows, cols;  /* of positions of the top left corner, numbered row * cols + column */
+    int reach;       /* positions fewer rows than this apart can be too close */
+    int *half;       /* (reach): at so many rows away, columns up to this are too close */
+    uint8_t *taken;  /* (rows, cols): too close to a patch that was accepted */
+    uint32_t *order; /* (rows, cols) positions in the order of their trial, accepted ones first */
 };
 
 struct patches *patches_new(const struct patches_conf *c, int h, int w, struct err *e)
@@ -34,15 +36,18 @@ struct patches *patches_new(const struct patches_conf *c, int h, int w, struct e
     struct patches *p = mem_new(1, sizeof *p, e);
     if (!p) return NULL;
     *p = (struct patches){.side = c->side, .wanted = wanted, .h = h, .w = w};
-    p->rows = h / c->side + 1;
-    p->cols = w / c->side + 1;
-    size_t candidates = (size_t)(h - c->side + 1) * (size_t)(w - c->side + 1);
-    size_t cells = (size_t)p->rows * (size_t)p->cols;
+    p->rows = h - c->side + 1;
+    p->cols = w - c->side + 1;
+    const int near = 2 * c->side * c->side; /* squared distances below this */
+    p->reach = (int)ceil(sqrt(near));
+    size_t positions = (size_t)p->rows * (size_t)p->cols;
     float *keep = mem_new((size_t)h * (size_t)w, sizeof *keep, e);
-    p->cell = mem_new(cells, sizeof *p->cell, e);
-    p->order = mem_new(candidates, sizeof *p->order, e);
-    p->place = mem_new(cells, sizeof *p->place, e);
-    bool ok = keep && p->cell && p->order && p->place;
+    p->half = mem_new((size_t)p->reach, sizeof *p->half, e);
+    p->taken = mem_new(positions, sizeof *p->taken, e);
+    p->order = mem_new(positions, sizeof *p->order, e);
+    bool ok = keep && p->half && p->taken && p->order;
+    for (int dy = 0; ok && dy < p->reach; dy++)
+        p->half[dy] = (int)ceil(sqrt(near - dy * dy)) - 1;
     for (uint32_t i = 0; ok && i < TRIAL_DRAWS; i++)
         ok = patches_draw(p, rng_make(0, RNG_PATCHES, 0, i), keep, e) == 0;
     mem_free(keep);
@@ -54,9 +59,9 @@ struct patches *patches_new(const struct patches_conf *c, int h, int w, struct e
 void patches_free(struct patches *p)
 {
     if (!p) return;
-    mem_free(p->cell);
+    mem_free(p->half);
+    mem_free(p->taken);
     mem_free(p->order);
-    mem_free(p->place);
     mem_free(p);
 }
 
@@ -65,46 +70,39 @@ int patches_count(const struct patches *p)
     return p->wanted;
 }
 
-/* Is every accepted patch at least side * sqrt(2) away from one at (y, x)? Within the two
- * neighbouring cells on each side, since 2 * side > side * sqrt(2). */
-static bool is_free(const struct patches *p, int y, int x)
+/* What a patch at (y, x) leaves no room for: less than side * sqrt(2) away. */
+static void take(struct patches *p, int y, int x)
 {
-    int span = p->w - p->side + 1, cy = y / p->side, cx = x / p->side;
-    for (int i = cy > 2 ? cy - 2 : 0; i <= cy + 2 && i < p->rows; i++)
-        for (int j = cx > 2 ? cx - 2 : 0; j <= cx + 2 && j < p->cols; j++) {
-            int k = p->cell[i * p->cols + j];
-            if (k < 0) continue;
-            int dy = (int)(p->place[k] / (uint32_t)span) - y;
-            int dx = (int)(p->place[k] % (uint32_t)span) - x;
-            if (dy * dy + dx * dx < 2 * p->side * p->side) return false;
-        }
-    return true;
+    for (int i = y - p->reach + 1; i < y + p->reach; i++) {
+        if (i < 0 || i >= p->rows) continue;
+        int half = p->half[abs(i - y)], from = x > half ? x - half : 0;
+        int to = x + half < p->cols ? x + half : p->cols - 1;
+        memset(p->taken + (size_t)i * (size_t)p->cols + from, 1, (size_t)(to - from + 1));
+    }
 }
 
 /* One saturated sampling: every position is tried once, in random order. Returns the number
- * accepted. */
+ * accepted, which come to the front of p->order. */
 static int saturate(struct patches *p, struct rng *rng)
 {
-    int span = p->w - p->side + 1, n = 0;
-    uint32_t candidates = (uint32_t)(p->h - p->side + 1) * (uint32_t)span;
-    for (int i = 0; i < p->rows * p->cols; i++)
-        p->cell[i] = -1;
-    for (uint32_t i = 0; i < candidates; i++)
+    int n = 0;
+    uint32_t positions = (uint32_t)p->rows * (uint32_t)p->cols;
+    memset(p->taken, 0, positions);
+    for (uint32_t i = 0; i < positions; i++)
         p->order[i] = i;
-    for (uint32_t i = 0; i < candidates; i++) {
-        uint32_t j = i + rng_below(rng, candidates - i), at = p->order[j];
+    for (uint32_t i = 0; i < positions; i++) {
+        uint32_t j = i + rng_below(rng, positions - i), at = p->order[j];
         p->order[j] = p->order[i];
-        int y = (int)at / span, x = (int)at % span;
-        if (!is_free(p, y, x)) continue;
-        p->cell[y / p->side * p->cols + x / p->side] = n;
-        p->place[n++] = at;
+        if (p->taken[at]) continue;
+        take(p, (int)at / p->cols, (int)at % p->cols);
+        p->order[n++] = at;
     }
     return n;
 }
 
 int patches_draw(struct patches *p, struct rng rng, float *keep, struct err *e)
 {
-    int n = 0, most = 0, span = p->w - p->side + 1;
+    int n = 0, most = 0;
     for (int i = 0; n < p->wanted; i++) {
         if (i == TRIES) {
             err_set(e, ERR_CONFIG,
@@ -116,11 +114,11 @@ int patches_draw(struct patches *p, struct rng rng, float *keep, struct err *e)
         n = saturate(p, &rng);
         if (n > most) most = n;
     }
-    rng_shuffle(&rng, p->place, (size_t)n);
+    rng_shuffle(&rng, p->order, (size_t)n);
     for (size_t i = 0; i < (size_t)p->h * (size_t)p->w; i++)
         keep[i] = 1.0f;
     for (int k = 0; k < p->wanted; k++) {
-        float *corner = keep + (int)p->place[k] / span * p->w + (int)p->place[k] % span;
+        float *corner = keep + (int)p->order[k] / p->cols * p->w + (int)p->order[k] % p->cols;
         for (int y = 0; y < p->side; y++)
             memset(corner + (size_t)y * (size_t)p->w, 0, (size_t)p->side * sizeof *corner);
     }
