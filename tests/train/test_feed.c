@@ -1,0 +1,175 @@
+/* What both trainings are fed with: samples that depend on seed, epoch and place only; steady
+ * memory and open files. */
+#include "base/mem.h"
+#include "data/loader.h"
+#include "data/scratch.h"
+#include "train/recon.h"
+#include "train/sets.h"
+#include "train/ssl.h"
+
+#include <dirent.h>
+#include <math.h>
+
+enum { SLICES = 3, COILS = 2, SIDE = 32, SCANS = 3 };
+
+static struct feed { /* both tasks on the same scans */
+    struct sets sets;
+    struct cfg *cfg;
+    struct conf {
+        struct sets_conf data;
+        struct patches_conf patches;
+        struct augment_conf augment;
+        struct cfg_pick mask;
+        struct unet_conf ssl, recon;
+    } conf;
+    struct ssl *ssl;
+    struct recon *recon;
+} feed;
+
+static const struct cfg_field fields[] = {CFG_GROUP(struct conf, data, sets_fields, ""),
+                                          CFG_GROUP(struct conf, patches, patches_fields, ""),
+                                          CFG_GROUP(struct conf, augment, augment_fields, ""),
+                                          CFG_PICK(struct conf, mask, "random", mask_kinds, ""),
+                                          CFG_GROUP(struct conf, ssl, unet_ssl_fields, ""),
+                                          CFG_GROUP(struct conf, recon, unet_recon_fields, ""),
+                                          CFG_END};
+
+static void write_scan(const char *path, uint32_t seed)
+{
+    const int64_t dim[4] = {SLICES, COILS, SIDE, SIDE};
+    static float complex x[SLICES * COILS * SIDE * SIDE];
+    for (int i = 0; i < SLICES * COILS * SIDE * SIDE; i++) {
+        double far = hypot(i / SIDE % SIDE - SIDE / 2, i % SIDE - SIDE / 2);
+        x[i] = (float)exp(-0.3 * far) * (scratch_noise(&seed) + scratch_noise(&seed) * I);
+    }
+    write_kspace(path, 4, dim, x);
+}
+
+static int feed_begin(void **state)
+{
+    if (scratch_make(state)) return -1;
+    mkdir(scratch_path("train"), 0777);
+    for (int i = 0; i < SCANS; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "train/scan%d.h5", i);
+        write_scan(scratch_path(name), (uint32_t)i);
+    }
+    write_scan(scratch_path("held-out.h5"), 99);
+    char text[1024];
+    int n = snprintf(text, sizeof text,
+                     "data: {train: %s, validation: %s, cache: %s, height: 32, width: 32, jsense: "
+                     "{kernel: 4, calibration: 0.4, iterations: 2}}\n"
+                     "patches: {side: 4}\naugment: {flip: true, turn: true, intensity: 0.1}\n",
+                     scratch_path("train"), scratch_path("held-out.h5"), scratch_path("cache"));
+    struct err e = {0};
+    struct conf *c = &feed.conf;
+    if (!(feed.cfg = cfg_parse(fields, c, "test", text, (size_t)n, NULL, 0, &e)) ||
+        sets_open(&feed.sets, &c->data, true, &e) ||
+        !(feed.ssl = ssl_new(&c->patches, &c->augment, &c->ssl, 3, &feed.sets.train,
+                             &feed.sets.validation, &e)) ||
+        !(feed.recon = recon_new(c->mask, &c->augment, &c->data.jsense, &c->recon, 3,
+                                 &feed.sets.train, &feed.sets.validation, &e))) {
+        printf("%s\n", e.text);
+        return -1;
+    }
+    return 0;
+}
+
+static int feed_end(void **state)
+{
+    ssl_free(feed.ssl);
+    recon_free(feed.recon);
+    sets_release(&feed.sets);
+    cfg_free(feed.cfg);
+    return scratch_remove(state);
+}
+
+static const struct sample_source *source(int task)
+{
+    return task ? &recon_task(feed.recon)->train : &ssl_task(feed.ssl)->train;
+}
+
+/* Sample k of the stream, however it is cut into batches and wherever it starts. */
+static void a_sample_is_a_function_of_its_place(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    for (int task = 0; task < 2; task++) {
+        const struct sample_source *s = source(task);
+        size_t len = s->input_len + s->target_len;
+        float *seen = mem_new(N * len, sizeof *seen, NULL);
+        assert_non_null(seen);
+        static const int size[] = {1, 4, 5}, first[] = {0, 4, 10};
+        for (int round = 0; round < 3; round++) {
+            struct loader *l = loader_new(
+                *s, (struct loader_conf){size[round], 1 + round, true, 11, (uint64_t)first[round]},
+                NULL);
+            assert_non_null(l);
+            for (int at = first[round]; at + size[round] <= N; at += size[round]) {
+                const struct batch *b;
+                assert_int_equal(loader_next(l, &b, NULL), 0);
+                for (int i = 0; i < size[round]; i++) {
+                    float *kept = seen + (size_t)(at + i) * len;
+                    const float *input = b->input + (size_t)i * s->input_len;
+                    const float *target = b->target + (size_t)i * s->target_len;
+                    if (round == 0) {
+                        memcpy(kept, input, s->input_len * sizeof *kept);
+                        memcpy(kept + s->input_len, target, s->target_len * sizeof *kept);
+                    }
+                    assert_memory_equal(kept, input, s->input_len * sizeof *kept);
+                    assert_memory_equal(kept + s->input_len, target, s->target_len * sizeof *kept);
+                }
+            }
+            loader_free(l);
+        }
+        /* An epoch later the same image comes with another corruption or mask. */
+        assert_memory_not_equal(seen, seen + (size_t)(SCANS * SLICES) * len, len * sizeof *seen);
+        mem_free(seen);
+    }
+}
+
+static int open_files(void)
+{
+    int n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    while (d && readdir(d))
+        n++;
+    if (d) closedir(d);
+    return n;
+}
+
+static void ten_thousand_steps_leave_nothing_behind(void **state)
+{
+    (void)state;
+    for (int task = 0; task < 2; task++) {
+        struct loader *l = loader_new(*source(task), (struct loader_conf){1, 2, true, 5, 0}, NULL);
+        assert_non_null(l);
+        size_t resident = 0;
+        int files = 0;
+        for (int i = 0; i < 10000; i++) {
+            const struct batch *b;
+            struct err e = {0};
+            if (loader_next(l, &b, &e)) fail_msg("%s", e.text);
+            if (i == 1000) {
+                resident = mem_resident();
+                files = open_files();
+            }
+        }
+        printf("resident %zu KiB after 1000 steps, %zu KiB after 10000\n", resident / 1024,
+               mem_resident() / 1024);
+#ifndef __SANITIZE_ADDRESS__ /* whose quarantine keeps what was freed */
+        assert_true(mem_resident() < resident + resident / 20);
+#endif
+        assert_true(abs(open_files() - files) <= 2); /* the reader may have one open right now */
+        loader_free(l);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sample_is_a_function_of_its_place),
+        cmocka_unit_test(ten_thousand_steps_leave_nothing_behind),
+    };
+    return cmocka_run_group_tests(tests, feed_begin, feed_end);
+}
