@@ -1,5 +1,6 @@
 #include "base/h5.h"
 
+#include "base/h5_private.h"
 #include "base/mem.h"
 
 #include <assert.h>
@@ -19,11 +20,7 @@ enum {
     MAX_ELEMENT = 64,    /* bytes of one number, real or complex */
 };
 
-struct h5 {
-    hid_t file; /* negative once committed */
-    char *path;
-    char *temp; /* the file under construction; NULL when reading */
-};
+_Static_assert(sizeof(hid_t) == sizeof(int64_t), "h5_private.h takes identifiers to be of 64 bits");
 
 /* ---- HDF5's errors become ours ----------------------------------------------------------- */
 
@@ -35,7 +32,7 @@ static void no_exit_handler(void)
 }
 
 /* The library prints its errors unless told not to, once for each thread. */
-static void hush(void)
+void h5_hush(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, no_exit_handler);
@@ -59,7 +56,7 @@ static int lib_fail(struct err *e, enum err_code code, const struct h5 *f, const
     return err_set(e, code, "%s: %s: %s", f->path, what, why);
 }
 
-static int read_fail(struct err *e, const struct h5 *f, const char *name)
+int h5_read_fail(struct err *e, const struct h5 *f, const char *name)
 {
     lib_fail(e, ERR_DATA, f, name, "cannot be read");
     return err_hint(e, "the file may be damaged; copy or download it again and compare its size");
@@ -69,7 +66,7 @@ static int read_fail(struct err *e, const struct h5 *f, const char *name)
 
 static struct h5 *h5_new(const char *path, struct err *e)
 {
-    hush();
+    h5_hush();
     hbool_t safe = false; /* readers of two sets and the writer of checkpoints share the library */
     if (H5is_library_threadsafe(&safe) < 0 || !safe) {
         err_set(e, ERR_FAILED, "the HDF5 library was built without thread safety");
@@ -206,7 +203,7 @@ static bool all_closed(hid_t file)
 
 int h5_commit(struct h5 *f, struct err *e)
 {
-    hush();
+    h5_hush();
     assert(f->temp && f->file >= 0 && all_closed(f->file));
     if (H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0)
         return lib_fail(e, ERR_IO, f, NULL, "cannot be written");
@@ -226,7 +223,7 @@ int h5_commit(struct h5 *f, struct err *e)
 void h5_close(struct h5 *f)
 {
     if (!f) return;
-    hush();
+    h5_hush();
     assert(f->file < 0 || all_closed(f->file));
     if (f->file >= 0) H5Fclose(f->file);
     if (f->temp) unlink(f->temp);
@@ -303,9 +300,9 @@ static const char *shape_text(int rank, const int64_t *dim, char out[160])
     return out;
 }
 
-static hid_t open_dataset(const struct h5 *f, const char *name, struct err *e)
+int64_t h5_open_dataset(const struct h5 *f, const char *name, struct err *e)
 {
-    hush();
+    h5_hush();
     if (!h5_has(f, name)) {
         err_set(e, ERR_DATA, "%s: dataset '%s' is missing", f->path, name);
         return -1;
@@ -323,7 +320,7 @@ static int describe(const struct h5 *f, const char *name, hid_t d, struct h5_inf
     hsize_t dim[H5S_MAX_RANK];
     int rank = space < 0 ? -1 : H5Sget_simple_extent_dims(space, dim, NULL), rc = -1;
     if (t < 0 || rank < 0) {
-        read_fail(e, f, name);
+        h5_read_fail(e, f, name);
     } else if (rank > H5_MAX_RANK) {
         err_set(e, ERR_DATA, "%s: dataset '%s' has %d dimensions, at most %d are supported",
                 f->path, name, rank, H5_MAX_RANK);
@@ -344,7 +341,7 @@ static int describe(const struct h5 *f, const char *name, hid_t d, struct h5_inf
 
 bool h5_has(const struct h5 *f, const char *name)
 {
-    hush();
+    h5_hush();
     bool yes = H5Oexists_by_name(f->file, name, H5P_DEFAULT) > 0;
     H5Eclear2(H5E_DEFAULT);
     return yes;
@@ -352,7 +349,7 @@ bool h5_has(const struct h5 *f, const char *name)
 
 int h5_describe(const struct h5 *f, const char *name, struct h5_info *info, struct err *e)
 {
-    hid_t d = open_dataset(f, name, e);
+    hid_t d = h5_open_dataset(f, name, e);
     if (d < 0) return -1;
     int rc = describe(f, name, d, info, e);
     H5Dclose(d);
@@ -400,7 +397,7 @@ static int block_prepare(struct block *b, const struct h5 *f, const char *name, 
 {
     *b = (struct block){0};
     assert(rank >= 0 && rank <= H5_MAX_RANK);
-    b->set = open_dataset(f, name, e);
+    b->set = h5_open_dataset(f, name, e);
     if (b->set < 0) return -1;
     struct h5_info info;
     if (describe(f, name, b->set, &info, e)) return -1;
@@ -425,7 +422,7 @@ static int block_prepare(struct block *b, const struct h5 *f, const char *name, 
     bool bad = b->type < 0 || b->file < 0 || b->memory < 0;
     if (!bad && rank > 0 && !b->empty)
         bad = H5Sselect_hyperslab(b->file, H5S_SELECT_SET, from, NULL, len, NULL) < 0;
-    return bad ? read_fail(e, f, name) : 0;
+    return bad ? h5_read_fail(e, f, name) : 0;
 }
 
 static int read_block(const struct h5 *f, const char *name, int rank, const int64_t *start,
@@ -434,7 +431,7 @@ static int read_block(const struct h5 *f, const char *name, int rank, const int6
     struct block b;
     int rc = block_prepare(&b, f, name, rank, start, count, is_complex, e);
     if (rc == 0 && !b.empty && H5Dread(b.set, b.type, b.memory, b.file, H5P_DEFAULT, out) < 0)
-        rc = read_fail(e, f, name);
+        rc = h5_read_fail(e, f, name);
     block_release(&b);
     return rc;
 }
@@ -490,7 +487,7 @@ int h5_make(struct h5 *f, const char *name, enum h5_type type, int rank, const i
             struct err *e)
 {
     static const char *const parts[] = {"r", "i"};
-    hush();
+    h5_hush();
     assert(rank >= 0 && rank <= H5_MAX_RANK);
     assert(type == H5_F32 || type == H5_F64 || type == H5_C64 || type == H5_INT);
     hsize_t len[H5_MAX_RANK];
@@ -583,7 +580,7 @@ static char *read_text(const struct h5 *f, const char *name, hid_t id, bool is_a
 
 char *h5_read_text(const struct h5 *f, const char *name, struct err *e)
 {
-    hid_t d = open_dataset(f, name, e);
+    hid_t d = h5_open_dataset(f, name, e);
     if (d < 0) return NULL;
     char *text = read_text(f, name, d, false, e);
     H5Dclose(d);
@@ -592,7 +589,7 @@ char *h5_read_text(const struct h5 *f, const char *name, struct err *e)
 
 int h5_write_text(struct h5 *f, const char *name, const char *text, struct err *e)
 {
-    hush();
+    h5_hush();
     hid_t t = text_type(), space = H5Screate(H5S_SCALAR), set = -1;
     int rc = make_dataset(f, name, t, space, &set, e);
     if (rc == 0 && H5Dwrite(set, t, H5S_ALL, H5S_ALL, H5P_DEFAULT, &text) < 0)
@@ -607,7 +604,7 @@ int h5_write_text(struct h5 *f, const char *name, const char *text, struct err *
 
 bool h5_attr_has(const struct h5 *f, const char *on, const char *key)
 {
-    hush();
+    h5_hush();
     bool yes = H5Aexists_by_name(f->file, on, key, H5P_DEFAULT) > 0;
     H5Eclear2(H5E_DEFAULT);
     return yes;
@@ -620,7 +617,7 @@ static hid_t open_attr(const struct h5 *f, const char *on, const char *key, stru
         return -1;
     }
     hid_t a = H5Aopen_by_name(f->file, on, key, H5P_DEFAULT, H5P_DEFAULT);
-    if (a < 0) read_fail(e, f, key);
+    if (a < 0) h5_read_fail(e, f, key);
     return a;
 }
 
@@ -637,7 +634,7 @@ static int read_number(const struct h5 *f, const char *on, const char *key, bool
         rc = err_set(e, ERR_DATA, "%s: attribute '%s' of '%s' is not one %s number", f->path, key,
                      on, whole ? "whole" : "real");
     else if (H5Aread(a, type, v) < 0)
-        rc = read_fail(e, f, key);
+        rc = h5_read_fail(e, f, key);
     if (t >= 0) H5Tclose(t);
     if (space >= 0) H5Sclose(space);
     H5Aclose(a);
@@ -713,7 +710,7 @@ static herr_t visit(hid_t group, const char *name, const H5L_info_t *link, void 
     hid_t object = H5Oopen(group, name, H5P_DEFAULT);
     if (object < 0) {
         v->failed = true;
-        return read_fail(v->e, v->f, name);
+        return h5_read_fail(v->e, v->f, name);
     }
     int rc = 0;
     if (H5Iget_type(object) == H5I_DATASET) {
@@ -728,9 +725,9 @@ static herr_t visit(hid_t group, const char *name, const H5L_info_t *link, void 
 int h5_each(const struct h5 *f, int (*fn)(void *ctx, const char *name, const struct h5_info *info),
             void *ctx, struct err *e)
 {
-    hush();
+    h5_hush();
     struct each v = {.f = f, .fn = fn, .ctx = ctx, .e = e};
     if (H5Lvisit(f->file, H5_INDEX_NAME, H5_ITER_INC, visit, &v) < 0 && !v.failed)
-        return read_fail(e, f, "/");
+        return h5_read_fail(e, f, "/");
     return v.failed ? -1 : 0;
 }

@@ -11,7 +11,12 @@ static const char *const slice_choices[] = {"centre", "all", NULL};
 
 const struct cfg_field images_fields[] = {
     CFG_TEXTS(struct images_conf, scans, NULL,
-              "scans in the fastMRI layout: files, or folders of *.h5"),
+              "scans: files, or folders of them (fastMRI, ISMRMRD or BART: docs/data.md)"),
+    CFG_PICK(struct images_conf, split, "folders", split_kinds, "which of the scans are meant"),
+    CFG_CHOICE(struct images_conf, part, "test", part_names, "of the split; see split"),
+    CFG_CHOICE(struct images_conf, on_bad_scan, "stop", bad_scan_choices,
+               "a scan that is damaged or undersampled stops the run at once, or is skipped and "
+               "listed in skipped_scans.csv"),
     CFG_TEXT(struct images_conf, cache, "cache", "folder of computed references, shared by runs"),
     CFG_CHOICE(struct images_conf, slices, "centre", slice_choices,
                "one image a scan (slice S/2 of S) or all; the interval is then over images, which "
@@ -55,10 +60,36 @@ static int choose_size(struct images *im, const struct images_conf *c, struct er
     return 0;
 }
 
-int images_find(struct images *im, const struct images_conf *c, struct err *e)
+void images_adopt(struct images *im, const struct images_conf *c, struct scans *scans)
 {
-    *im = (struct images){.conf = *c, .whole_scans = c->slices == SLICES_ALL};
-    return scans_find(&im->scans, c->scans.v, c->scans.n, e);
+    *im = (struct images){.conf = *c, .whole_scans = c->slices == SLICES_ALL, .scans = *scans};
+    *scans = (struct scans){0};
+}
+
+int images_find(struct images *im, const struct images_conf *c, bool quiet, struct err *e)
+{
+    const struct scans_query q = {.paths = c->scans, .on_bad = c->on_bad_scan, .quiet = quiet};
+    struct scans scans = {0}, *out[PARTS] = {NULL};
+    out[c->part] = &scans;
+    *im = (struct images){0};
+    if (split_scans(&c->split, &q, out, e)) return -1;
+    images_adopt(im, c, &scans);
+    return 0;
+}
+
+/* Closes the gaps that dropped scans leave. */
+static int close_gaps(struct images *im, struct err *e)
+{
+    int n = 0;
+    for (int i = 0; i < im->scans.n; i++) {
+        if (im->scans.list[i].dropped) continue;
+        im->scans.list[n] = im->scans.list[i];
+        im->cache[n++] = im->cache[i];
+    }
+    im->scans.n = n;
+    if (n) return 0;
+    return err_set(e, ERR_DATA, "of %d scans none can be used; the first: %s", im->scans.nbad,
+                   im->scans.bad[0].why);
 }
 
 int images_prepare(struct images *im, bool quiet, struct err *e)
@@ -67,7 +98,7 @@ int images_prepare(struct images *im, bool quiet, struct err *e)
     im->cache = mem_new((size_t)im->scans.n, sizeof *im->cache, e);
     if (!im->cache || refcache_prepare(&im->scans, c->cache, &c->jsense, quiet, im->cache, e))
         return -1;
-    if (choose_size(im, c, e) || list_images(im, e)) return -1;
+    if (close_gaps(im, e) || choose_size(im, c, e) || list_images(im, e)) return -1;
     size_t largest = 0;
     for (int s = 0; s < im->scans.n; s++) {
         size_t len = (size_t)im->cache[s].height * (size_t)im->cache[s].width;
@@ -88,9 +119,14 @@ void images_release(struct images *im)
     *im = (struct images){0};
 }
 
+const struct scan *images_scan(const struct images *im, int i)
+{
+    return &im->scans.list[im->list[i].scan];
+}
+
 const char *images_name(const struct images *im, int i)
 {
-    return im->scans.list[im->list[i].scan].name;
+    return images_scan(im, i)->name;
 }
 
 uint32_t images_id(const struct images *im, int i)

@@ -6,7 +6,8 @@
 #include "base/err.h"
 #include "data/jsense.h"
 #include "data/refcache.h"
-#include "data/scan.h"
+#include "data/scans.h"
+#include "data/split.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,9 @@ enum { SLICES_CENTRE, SLICES_ALL };
 
 struct images_conf {
     struct cfg_texts scans; /* files or folders */
+    struct cfg_pick split;  /* of them, or none */
+    int part;               /* enum part: which of the split's */
+    int on_bad_scan;        /* BAD_SCAN_… */
     const char *cache;
     int slices;
     int height, width; /* 0: that of the references, which then must agree */
@@ -36,11 +40,14 @@ struct images {
 
 /* Finds and checks the scans: im->scans is there, nothing else yet. Whatever the outcome, the
  * caller releases the images in the end. */
-int images_find(struct images *im, const struct images_conf *c, struct err *e);
+int images_find(struct images *im, const struct images_conf *c, bool quiet, struct err *e);
+/* The same with scans that were found otherwise; takes them over, *scans is empty then. */
+void images_adopt(struct images *im, const struct images_conf *c, struct scans *scans);
 /* Then makes sure their references are in the cache, computing those that are not. */
 int images_prepare(struct images *im, bool quiet, struct err *e);
 void images_release(struct images *im);
 const char *images_name(const struct images *im, int i); /* of the scan */
+const struct scan *images_scan(const struct images *im, int i);
 /* A number that depends on the scan's name and the slice only: keys the randomness of image i. */
 uint32_t images_id(const struct images *im, int i);
 /* x (height, width). */

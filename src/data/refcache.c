@@ -142,7 +142,8 @@ static const char *why_make(const struct refcache *r, const struct scan *s,
 struct job {
     const struct scan *scan;
     const struct jsense_conf *conf;
-    struct h5 *in, *out;
+    struct scan_file *in;
+    struct h5 *out;
     struct progress *progress;
     long before; /* slices done in earlier scans */
     const char *detail;
@@ -233,7 +234,7 @@ static int make_file(const struct refcache *r, struct job *j, struct err *e)
     const struct scan *s = j->scan;
     struct stamp before, after;
     int rc = -1;
-    if (stamp_of(s->path, &before, e) || !(j->in = h5_open(s->path, e)) ||
+    if (stamp_of(s->path, &before, e) || !(j->in = scan_open(s, e)) ||
         !(j->out = h5_create(r->path, e)) || begin_file(j->out, s, j->conf, &before, e))
         goto out;
     pthread_mutex_init(&j->lock, NULL);
@@ -252,7 +253,7 @@ static int make_file(const struct refcache *r, struct job *j, struct err *e)
             rc = h5_commit(j->out, e);
     }
 out:
-    h5_close(j->in);
+    scan_close(j->in);
     h5_close(j->out);
     return rc;
 }
@@ -273,12 +274,7 @@ static int refuse_scan(const char *path, struct err *e)
 static int describe(struct refcache *r, const struct scan *s, const char *folder,
                     const struct jsense_conf *c, struct err *e)
 {
-    if (s->undersampled) {
-        err_set(e, ERR_DATA, "%s: the scan is undersampled: it has a sampling mask", s->path);
-        return err_hint(e,
-                        "references need fully sampled scans; fastMRI's test and challenge files "
-                        "are not");
-    }
+    if (scan_check_reference(s, e)) return -1;
     *r = (struct refcache){.slices = s->slices,
                            .coils = s->coils,
                            .height = s->height,
@@ -288,7 +284,7 @@ static int describe(struct refcache *r, const struct scan *s, const char *folder
     return refuse_scan(r->path, e);
 }
 
-static int make_all(const struct scans *scans, const struct jsense_conf *c, const char *const *why,
+static int make_all(struct scans *scans, const struct jsense_conf *c, const char *const *why,
                     const struct refcache *out, struct progress *p, struct err *e)
 {
     long done = 0;
@@ -300,13 +296,14 @@ static int make_all(const struct scans *scans, const struct jsense_conf *c, cons
         progress_at(p, done, detail);
         struct job j = {
             .scan = scans->list + i, .conf = c, .progress = p, .before = done, .detail = detail};
-        if (make_file(out + i, &j, e) || refpicture_write(out + i, e)) return -1;
+        if ((make_file(out + i, &j, e) || refpicture_write(out + i, e)) && scans_drop(scans, i, e))
+            return -1;
         done += scans->list[i].slices;
     }
     return 0;
 }
 
-int refcache_prepare(const struct scans *scans, const char *folder, const struct jsense_conf *c,
+int refcache_prepare(struct scans *scans, const char *folder, const struct jsense_conf *c,
                      bool quiet, struct refcache *out, struct err *e)
 {
     if (io_mkdirs(folder, e)) return err_wrap(e, "folder of references");

@@ -12,7 +12,7 @@
 #pragma once
 
 #include "data/jsense.h"
-#include "data/scan.h"
+#include "data/scans.h"
 
 struct refcache { /* the cached file of one scan */
     char path[1024];
@@ -20,8 +20,9 @@ struct refcache { /* the cached file of one scan */
 };
 
 /* Makes sure the cache file of every scan is there and current (all cores, progress shown unless
- * quiet), and describes each in out[scans->n]. */
-int refcache_prepare(const struct scans *scans, const char *folder, const struct jsense_conf *c,
+ * quiet), and describes each in out[scans->n]. A scan whose content turns out to be bad stops this,
+ * or is marked as dropped (scans_drop). */
+int refcache_prepare(struct scans *scans, const char *folder, const struct jsense_conf *c,
                      bool quiet, struct refcache *out, struct err *e);
 int refcache_read(const struct refcache *r, int slice, float complex *reference, struct err *e);
 int refcache_read_rss(const struct refcache *r, int slice, float *rss, struct err *e);

@@ -33,6 +33,8 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
         return err_set(e, ERR_CONFIG, "%s: output is empty", cfg_where(cli->cfg, "output"));
     if (c->data.scans.n == 0)
         return err_set(e, ERR_CONFIG, "%s: data.scans is empty", cfg_where(cli->cfg, "data.scans"));
+    if (split_check(&c->data.split, e))
+        return err_wrap(e, "%s", cfg_where(cli->cfg, "data.split"));
     if (study_of(c)->check(c->study.conf, e))
         return err_wrap(e, "%s", cfg_where(cli->cfg, "study"));
     return 0;
@@ -41,16 +43,21 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
 static int explain(const void *conf, const struct cli *cli, struct err *e)
 {
     const struct eval_conf *c = conf;
-    struct scans scans = {0};
-    (void)cli;
-    if (scans_find(&scans, c->data.scans.v, c->data.scans.n, e)) return -1;
+    struct images images = {0};
+    if (images_find(&images, &c->data, cli->quiet, e)) return -1;
+    const struct scans *scans = &images.scans;
     printf("study: %s, results in %s\n", study_of(c)->kind.name, c->output);
-    for (int i = 0; i < scans.n; i++) {
-        const struct scan *s = &scans.list[i];
-        printf("scan %s: %d slices, %d coils, reference %dx%d\n", s->name, s->slices, s->coils,
-               s->height, s->width);
+    for (int i = 0; i < scans->n; i++) {
+        const struct scan *s = &scans->list[i];
+        printf("scan %s: %d slices, %d coils, k-space %dx%d, columns %d to %d acquired, reference "
+               "%dx%d%s%s\n",
+               s->name, s->slices, s->coils, s->readout, s->phase, s->first_column,
+               s->end_column - 1, s->height, s->width, s->acquisition[0] ? ", " : "",
+               s->acquisition);
     }
-    scans_release(&scans);
+    for (int i = 0; i < scans->nbad; i++)
+        printf("skipped: %s\n", scans->bad[i].why);
+    images_release(&images);
     study_of(c)->explain(c->study.conf, stdout);
     return 0;
 }
@@ -63,7 +70,10 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     if (io_mkdirs(c->output, e)) return -1;
     if (access(c->output, W_OK | X_OK)) /* now, not after the work */
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
-    if (images_find(&images, &c->data, e) || images_prepare(&images, cli->quiet, e)) goto out;
+    const struct scans *const scans[] = {&images.scans};
+    if (images_find(&images, &c->data, cli->quiet, e) ||
+        images_prepare(&images, cli->quiet, e) || scans_report(scans, 1, c->output, stderr, e))
+        goto out;
     struct study_env env = {.output = c->output,
                             .seed = c->seed,
                             .quiet = cli->quiet,
@@ -73,6 +83,7 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
                             .fields = fields,
                             .conf = conf};
     rc = study_of(c)->run(c->study.conf, &env, e);
+    if (rc == 0) rc = scans_report(scans, 1, c->output, stderr, e);
 out:
     images_release(&images);
     return rc;

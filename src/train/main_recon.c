@@ -33,6 +33,7 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
         return err_set(e, ERR_CONFIG,
                        "reconstruction has two channels, real and imaginary, in and out");
     if (augment_check(&c->augment, c->data.height, c->data.width, e)) return -1;
+    if (sets_check(&c->data, e)) return -1;
     return fit_check(&c->network, c->data.height, c->data.width, e);
 }
 
@@ -49,11 +50,12 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     struct sets sets = {0};
     struct recon *recon = NULL;
     int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||
-              sets_open(&sets, &c->data, cli->quiet, e) ||
+              sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
               !(recon = recon_new(c->mask, &c->augment, &c->data.jsense, &c->network, c->seed,
                                   &sets.train, &sets.validation, e));
     if (!bad && !cli->quiet) recon_print_masks(recon);
-    bad = bad || fit(recon_task(recon), &c->fit, c->seed, &dir, cli, e);
+    bad = bad || fit(recon_task(recon), &c->fit, c->seed, &dir, cli, e) ||
+          sets_report(&sets, dir.dir, e);
     recon_free(recon);
     sets_release(&sets);
     run_end(&dir);

@@ -35,6 +35,7 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
     if (!p) return -1;
     patches_free(p);
     if (augment_check(&c->augment, c->data.height, c->data.width, e)) return -1;
+    if (sets_check(&c->data, e)) return -1;
     return fit_check(&c->network, c->data.height, c->data.width, e);
 }
 
@@ -51,10 +52,11 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     struct sets sets = {0};
     struct ssl *ssl = NULL;
     int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||
-              sets_open(&sets, &c->data, cli->quiet, e) ||
+              sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
               !(ssl = ssl_new(&c->patches, &c->augment, &c->network, c->seed, &sets.train,
                               &sets.validation, e)) ||
-              fit(ssl_task(ssl), &c->fit, c->seed, &dir, cli, e);
+              fit(ssl_task(ssl), &c->fit, c->seed, &dir, cli, e) ||
+              sets_report(&sets, dir.dir, e);
     ssl_free(ssl);
     sets_release(&sets);
     run_end(&dir);

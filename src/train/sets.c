@@ -1,10 +1,25 @@
 #include "train/sets.h"
 
-#include <string.h>
+#include "base/mem.h"
+
+#include <stdio.h>
+
+enum { SAME_PATIENT_REFUSE, SAME_PATIENT_ALLOW };
+static const char *const same_patient_choices[] = {"refuse", "allow", NULL};
 
 const struct cfg_field sets_fields[] = {
-    CFG_TEXTS(struct sets_conf, train, NULL, "scans to train on: HDF5 files, or folders of them"),
-    CFG_TEXTS(struct sets_conf, validation, NULL, "scans to validate on; none of the training's"),
+    CFG_TEXTS(struct sets_conf, train, NULL,
+              "scans to train on: files, or folders of them (fastMRI, ISMRMRD or BART: "
+              "docs/data.md)"),
+    CFG_TEXTS(struct sets_conf, validation, "[]",
+              "scans to validate on, none of the training's; not needed with a split"),
+    CFG_PICK(struct sets_conf, split, "folders", split_kinds,
+             "divides the scans of train and validation together"),
+    CFG_CHOICE(struct sets_conf, on_bad_scan, "stop", bad_scan_choices,
+               "a scan that is damaged or undersampled stops the run at once, or is skipped and "
+               "listed in skipped_scans.csv"),
+    CFG_CHOICE(struct sets_conf, same_patient, "refuse", same_patient_choices,
+               "what to do about a patient in both training and validation"),
     CFG_TEXT(struct sets_conf, cache, "cache", "folder of computed references, shared by runs"),
     CFG_INT(struct sets_conf, height, "320", 1, 4096, "px",
             "references are cropped or zero-padded to this"),
@@ -12,46 +27,68 @@ const struct cfg_field sets_fields[] = {
     CFG_GROUP(struct sets_conf, jsense, jsense_fields, "reference images"),
     CFG_END};
 
-/* By name, not by path: a copy of a training scan elsewhere is still a training scan. */
-static int check_disjoint(const struct scans *a, const struct scans *b, struct err *e)
+int sets_check(const struct sets_conf *c, struct err *e)
 {
-    for (int i = 0; i < a->n; i++)
-        for (int j = 0; j < b->n; j++)
-            if (!strcmp(a->list[i].name, b->list[j].name)) {
-                err_set(e, ERR_CONFIG,
-                        "scan '%s' is in both data.train (%s) and data.validation (%s)",
-                        a->list[i].name, a->list[i].path, b->list[j].path);
-                return err_hint(e, "what a network was trained on cannot tell how well it does");
-            }
+    if (c->validation.n == 0 && split_is_none(&c->split)) {
+        err_set(e, ERR_CONFIG, "data.validation is missing");
+        return err_hint(e, "name the scans to validate on, or divide those of data.train by "
+                           "data.split");
+    }
+    return split_check(&c->split, e);
+}
+
+static int find_folders(struct scans *train, struct scans *validation, const struct sets_conf *c,
+                        struct scans_query *q, struct err *e)
+{
+    q->paths = c->train;
+    if (scans_search(train, q, e)) return err_wrap(e, "data.train");
+    q->paths = c->validation;
+    if (scans_search(validation, q, e)) return err_wrap(e, "data.validation");
     return 0;
 }
 
-static int find_set(struct images *im, const struct sets_conf *c, struct cfg_texts scans,
-                    struct err *e)
+static int find_split(struct scans *train, struct scans *validation, const struct sets_conf *c,
+                      struct scans_query *q, struct err *e)
 {
-    struct images_conf conf = {.scans = scans,
-                               .cache = c->cache,
-                               .slices = SLICES_ALL,
-                               .height = c->height,
-                               .width = c->width,
-                               .jsense = c->jsense};
-    return images_find(im, &conf, e);
+    struct scans *const out[PARTS] = {train, validation, NULL};
+    int n = c->train.n + c->validation.n;
+    const char **paths = mem_new((size_t)n, sizeof *paths, e);
+    if (!paths) return -1;
+    for (int i = 0; i < n; i++)
+        paths[i] = i < c->train.n ? c->train.v[i] : c->validation.v[i - c->train.n];
+    q->paths = (struct cfg_texts){n, paths};
+    int rc = split_scans(&c->split, q, out, e);
+    mem_free(paths);
+    return rc ? err_wrap(e, "data.split") : 0;
 }
 
 int sets_open(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e)
 {
+    static const char *const names[2] = {"data.train", "data.validation"};
+    const struct images_conf conf = {.cache = c->cache,
+                                     .slices = SLICES_ALL,
+                                     .height = c->height,
+                                     .width = c->width,
+                                     .jsense = c->jsense};
+    struct scans_query q = {.on_bad = c->on_bad_scan, .quiet = quiet};
+    struct scans train = {0}, validation = {0};
     *s = (struct sets){0};
-    struct images *train = &s->train, *validation = &s->validation;
-    int bad;
-    if (find_set(train, c, c->train, e))
-        bad = err_wrap(e, "data.train");
-    else if (find_set(validation, c, c->validation, e))
-        bad = err_wrap(e, "data.validation");
-    else
-        bad = check_disjoint(&train->scans, &validation->scans, e) ||
-              images_prepare(train, quiet, e) || images_prepare(validation, quiet, e);
+    int bad = sets_check(c, e) || (split_is_none(&c->split)
+                                       ? find_folders(&train, &validation, c, &q, e)
+                                       : find_split(&train, &validation, c, &q, e));
+    images_adopt(&s->train, &conf, &train);
+    images_adopt(&s->validation, &conf, &validation);
+    bad = bad || split_check_disjoint(&s->train.scans, &s->validation.scans, names,
+                                      c->same_patient == SAME_PATIENT_REFUSE, e) ||
+          images_prepare(&s->train, quiet, e) || images_prepare(&s->validation, quiet, e);
     if (bad) sets_release(s);
     return bad ? -1 : 0;
+}
+
+int sets_report(const struct sets *s, const char *folder, struct err *e)
+{
+    const struct scans *const both[] = {&s->train.scans, &s->validation.scans};
+    return scans_report(both, 2, folder, stderr, e);
 }
 
 void sets_release(struct sets *s)

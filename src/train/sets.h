@@ -1,10 +1,13 @@
-/* The training and validation images, which must share no scan. */
+/* The training and validation images, which must share no scan and no patient. Without a split each
+ * has its folders; with one, the scans of both keys together are divided. */
 #pragma once
 
 #include "data/images.h"
 
 struct sets_conf {
     struct cfg_texts train, validation;
+    struct cfg_pick split;
+    int on_bad_scan, same_patient;
     const char *cache;
     int height, width;
     struct jsense_conf jsense;
@@ -14,5 +17,8 @@ extern const struct cfg_field sets_fields[];
 struct sets {
     struct images train, validation;
 };
+int sets_check(const struct sets_conf *c, struct err *e); /* without touching data or disk */
 int sets_open(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e);
+/* Lists skipped scans in the folder and on stderr (scans_report). */
+int sets_report(const struct sets *s, const char *folder, struct err *e);
 void sets_release(struct sets *s);

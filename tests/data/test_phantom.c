@@ -3,6 +3,7 @@
 #include "data/coils_sim.h"
 #include "data/fft.h"
 #include "data/phantom.h"
+#include "data/scans.h"
 #include "scratch.h"
 
 #include <math.h>

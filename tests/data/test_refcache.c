@@ -95,7 +95,7 @@ static void test_holds_the_references(void **state)
     struct reference want;
     assert_int_equal(scan_probe(&s, scratch_path("scans/b.h5"), &e), 0);
     assert_int_equal(reference_init(&want, &s, &conf, &e), 0);
-    struct h5 *f = h5_open(s.path, &e);
+    struct scan_file *f = scan_open(&s, &e);
     for (int i = 0; i < S; i++) {
         float complex image[H * W], kernels[C * 16];
         float rss[H * W];
@@ -112,7 +112,7 @@ static void test_holds_the_references(void **state)
             peak = fmaxf(peak, cabsf(image[k]));
         assert_true(peak > 1e-3f);
     }
-    h5_close(f);
+    scan_close(f);
     reference_release(&want);
     assert_true(io_exists(scratch_path("cache/deep/a.png")));
     assert_true(io_exists(scratch_path("cache/deep/b.png")));

@@ -408,7 +408,7 @@ static void stops_in_order(void **state)
     conf.jsense.kernel = 4;
     conf.jsense.calibration = 0.5;
     conf.jsense.iterations = conf.jsense.inner_iterations = 2;
-    if (images_find(&images, &conf, &e) || images_prepare(&images, true, &e))
+    if (images_find(&images, &conf, true, &e) || images_prepare(&images, true, &e))
         fail_msg("%s", e.text);
     assert_int_equal(io_mkdirs(output, &e), 0);
     struct study_env env = {.output = output,
