@@ -239,6 +239,16 @@ const char *h5_path(const struct h5 *f)
 
 /* ---- Types and shapes -------------------------------------------------------------------- */
 
+/* Does a member lie inside its compound, which in a damaged file it may not? The library does not look. */
+static bool is_inside(hid_t t, int member)
+{
+    hid_t m = H5Tget_member_type(t, (unsigned)member);
+    size_t size = m >= 0 ? H5Tget_size(m) : 0, whole = H5Tget_size(t);
+    size_t at = H5Tget_member_offset(t, (unsigned)member);
+    if (m >= 0) H5Tclose(m);
+    return size && size <= whole && at <= whole - size;
+}
+
 /* The names of a complex number's parts in type `t`, NULL where it is not one. */
 static const char *const *complex_parts(hid_t t)
 {
@@ -247,7 +257,8 @@ static const char *const *complex_parts(hid_t t)
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         int re = H5Tget_member_index(t, names[k][0]), im = H5Tget_member_index(t, names[k][1]);
         if (re < 0 || im < 0) continue;
-        if (H5Tget_member_class(t, (unsigned)re) == H5T_FLOAT &&
+        if (is_inside(t, re) && is_inside(t, im) &&
+            H5Tget_member_class(t, (unsigned)re) == H5T_FLOAT &&
             H5Tget_member_class(t, (unsigned)im) == H5T_FLOAT)
             return names[k];
     }
