@@ -239,7 +239,8 @@ const char *h5_path(const struct h5 *f)
 
 /* ---- Types and shapes -------------------------------------------------------------------- */
 
-/* Does a member lie inside its compound, which in a damaged file it may not? The library does not look. */
+/* Does a member lie inside its compound, which in a damaged file it may not? The library does not
+ * look. */
 static bool is_inside(hid_t t, int member)
 {
     hid_t m = H5Tget_member_type(t, (unsigned)member);

@@ -170,16 +170,15 @@ int h5_read_list(const struct h5 *f, const char *table, const char *member, int6
     hvl_t list = {0, NULL};
     size_t each = 0;
     int rc = table_open(&t, f, table, e) || split_way(&w, member, e) ? -1 : 0;
-    if (rc == 0 && (stored = stored_member(t.type, &w)) >= 0 &&
-        H5Tget_class(stored) == H5T_VLEN && (element = H5Tget_super(stored)) >= 0)
+    if (rc == 0 && (stored = stored_member(t.type, &w)) >= 0 && H5Tget_class(stored) == H5T_VLEN &&
+        (element = H5Tget_super(stored)) >= 0)
         each = floats_each(element);
     if (rc == 0 && !each) rc = no_member(f, table, member, "list of real or complex numbers", e);
     if (rc == 0) {
         hid_t inner = element_in_memory(element, each);
         type = wrapped(H5Tvlen_create(inner), &w);
         H5Tclose(inner);
-        rc = type < 0 ? h5_read_fail(e, f, table)
-                      : read_one(f, &t, table, type, record, &list, e);
+        rc = type < 0 ? h5_read_fail(e, f, table) : read_one(f, &t, table, type, record, &list, e);
     }
     if (rc == 0 && list.len * each != n)
         rc = err_set(e, ERR_DATA, "%s: '%s' of record %lld in '%s' has %zu numbers, expected %zu",

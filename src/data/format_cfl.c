@@ -74,8 +74,10 @@ static int check_unused(const struct scan *s, const int64_t dim[DIMS], struct er
 {
     for (int i = 0; i < DIMS; i++) {
         if (dim[i] == 1 || i == READ || i == PHS1 || i == COIL || i == SLICE) continue;
-        err_set(e, ERR_DATA, "%s: dimension %d has size %lld, only READ (0), PHS1 (1), COIL (3) and "
-                             "SLICE (13) may have more than 1", s->path, i, (long long)dim[i]);
+        err_set(e, ERR_DATA,
+                "%s: dimension %d has size %lld, only READ (0), PHS1 (1), COIL (3) and "
+                "SLICE (13) may have more than 1",
+                s->path, i, (long long)dim[i]);
         if (i == PHS2)
             return err_hint(e, "of a 3-D scan make slices: 'bart fft -iu 4', then 'bart transpose "
                                "2 13'");
@@ -92,11 +94,12 @@ static int check_length(const struct scan *s, const int64_t dim[DIMS], struct er
     int64_t want = (int64_t)sizeof(float complex);
     for (int i = 0; i < DIMS; i++)
         if (__builtin_mul_overflow(want, dim[i], &want))
-            return err_set(e, ERR_DATA, "%s: the sizes in its header multiply to an impossible "
-                                        "number of bytes", s->path);
+            return err_set(e, ERR_DATA,
+                           "%s: the sizes in its header multiply to an impossible "
+                           "number of bytes",
+                           s->path);
     if (stat(s->path, &st)) return err_set(e, ERR_NOINPUT, "%s: %s", s->path, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return err_set(e, ERR_NOINPUT, "%s: is not a regular file", s->path);
+    if (!S_ISREG(st.st_mode)) return err_set(e, ERR_NOINPUT, "%s: is not a regular file", s->path);
     if ((int64_t)st.st_size == want) return 0;
     err_set(e, ERR_DATA, "%s: the file has %lld bytes, its header promises %lld", s->path,
             (long long)st.st_size, (long long)want);
@@ -136,7 +139,8 @@ static void *open_file(const struct scan *s, struct err *e)
     struct cfl *c = mem_new(1, sizeof *c, e);
     if (!c) return NULL;
     c->fd = open(s->path, O_RDONLY | O_CLOEXEC);
-    c->slice = mem_new((size_t)s->coils * (size_t)s->readout * (size_t)s->phase, sizeof *c->slice, e);
+    c->slice =
+        mem_new((size_t)s->coils * (size_t)s->readout * (size_t)s->phase, sizeof *c->slice, e);
     if (c->fd < 0) err_set(e, ERR_NOINPUT, "%s: %s", s->path, strerror(errno));
     if (c->fd >= 0 && c->slice) return c;
     close_file(c);
@@ -148,7 +152,8 @@ static int read_bytes(const struct scan *s, int fd, char *out, size_t n, off_t a
     while (n) {
         ssize_t got = pread(fd, out, n, at);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return err_set(e, ERR_DATA, "%s: cannot be read: %s", s->path, strerror(errno));
+        if (got < 0)
+            return err_set(e, ERR_DATA, "%s: cannot be read: %s", s->path, strerror(errno));
         if (got == 0) {
             err_set(e, ERR_DATA, "%s: the file ends too early", s->path);
             return err_hint(e, "it was shortened while it was read; copy it again");

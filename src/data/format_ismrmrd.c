@@ -29,7 +29,7 @@ enum { MAX_RECORDS = 1 << 24 };
 /* ---- The acquisitions that make images ------------------------------------------------------- */
 
 struct line {
-    int order[5]; /* repetition, set, phase, contrast, slice */
+    int order[5];                       /* repetition, set, phase, contrast, slice */
     int step, row, samples, first, end; /* samples [first, end) count; sample 0 belongs to `row` */
     int64_t record;
 };
@@ -37,8 +37,8 @@ struct line {
 struct raw {
     struct h5 *f;
     int n, images, coils;
-    struct line *line; /* (n), by image and step */
-    int *start;        /* (images + 1) into line */
+    struct line *line;      /* (n), by image and step */
+    int *start;             /* (images + 1) into line */
     float complex *readout; /* room for the longest, all coils */
     int *repeats;           /* (phase) how often a column was measured */
 };
@@ -55,13 +55,37 @@ static void close_file(void *file)
     mem_free(r);
 }
 
-enum column { FLAGS, SPACE, STEP_1, STEP_2, REPETITION, SET, PHASE, CONTRAST, SLICE, SAMPLES, COILS,
-              CENTRE, PRE, POST, COLUMNS };
-static const char *const members[COLUMNS] = {
-    "head.flags", "head.encoding_space_ref", "head.idx.kspace_encode_step_1",
-    "head.idx.kspace_encode_step_2", "head.idx.repetition", "head.idx.set", "head.idx.phase",
-    "head.idx.contrast", "head.idx.slice", "head.number_of_samples", "head.active_channels",
-    "head.center_sample", "head.discard_pre", "head.discard_post"};
+enum column {
+    FLAGS,
+    SPACE,
+    STEP_1,
+    STEP_2,
+    REPETITION,
+    SET,
+    PHASE,
+    CONTRAST,
+    SLICE,
+    SAMPLES,
+    COILS,
+    CENTRE,
+    PRE,
+    POST,
+    COLUMNS
+};
+static const char *const members[COLUMNS] = {"head.flags",
+                                             "head.encoding_space_ref",
+                                             "head.idx.kspace_encode_step_1",
+                                             "head.idx.kspace_encode_step_2",
+                                             "head.idx.repetition",
+                                             "head.idx.set",
+                                             "head.idx.phase",
+                                             "head.idx.contrast",
+                                             "head.idx.slice",
+                                             "head.number_of_samples",
+                                             "head.active_channels",
+                                             "head.center_sample",
+                                             "head.discard_pre",
+                                             "head.discard_post"};
 
 /* Bits of `flags`, counted from 1 as in the format's documentation. */
 static bool flagged(uint64_t flags, int bit)
@@ -218,7 +242,8 @@ static struct raw *raw_new(const struct scan *s, struct mrd_header *h, struct er
 
 /* ---- Probing ------------------------------------------------------------------------------- */
 
-/* The columns that were acquired: what the header says, else from the first to the last there is. */
+/* The columns that were acquired: what the header says, else from the first to the last there is.
+ */
 static void find_columns(struct scan *s, const struct mrd_header *h, const struct raw *r)
 {
     int first = s->phase, end = 0;
@@ -280,8 +305,8 @@ static void *open_file(const struct scan *s, struct err *e)
         if (r->line[i].samples > longest) longest = r->line[i].samples;
     r->readout = mem_new((size_t)longest * (size_t)r->coils, sizeof *r->readout, e);
     r->repeats = mem_new((size_t)s->phase, sizeof *r->repeats, e);
-    bool same = r->images == s->slices && r->coils == s->coils &&
-                h.encoded[MRD_X] == s->readout && h.encoded[MRD_Y] == s->phase;
+    bool same = r->images == s->slices && r->coils == s->coils && h.encoded[MRD_X] == s->readout &&
+                h.encoded[MRD_Y] == s->phase;
     if (r->readout && r->repeats && !same)
         err_set(e, ERR_DATA, "%s: the file changed while it was in use", s->path);
     if (r->readout && r->repeats && same) return r;

@@ -18,9 +18,14 @@ struct element {
     int min, max; /* of a number; max 0: text of `size` bytes */
     size_t size;
 };
-#define NUMBER(path, member, lo, hi) {path, offsetof(struct mrd_header, member), lo, hi, 0}
+#define NUMBER(path, member, lo, hi)                                                               \
+    {                                                                                              \
+        path, offsetof(struct mrd_header, member), lo, hi, 0                                       \
+    }
 #define WORDS(path, member)                                                                        \
-    {path, offsetof(struct mrd_header, member), 0, 0, sizeof((struct mrd_header *)0)->member}
+    {                                                                                              \
+        path, offsetof(struct mrd_header, member), 0, 0, sizeof((struct mrd_header *)0)->member    \
+    }
 #define MATRIX(space, member)                                                                      \
     NUMBER("encoding/" space "/matrixSize/x", member[MRD_X], 1, MAX_MATRIX),                       \
         NUMBER("encoding/" space "/matrixSize/y", member[MRD_Y], 1, MAX_MATRIX),                   \
@@ -46,7 +51,7 @@ struct walk {
     XML_Parser parser;
     struct mrd_header *out;
     int level, encodings;
-    char path[MAX_PATH]; /* below the root, "encoding/encodedSpace/…" */
+    char path[MAX_PATH];     /* below the root, "encoding/encodedSpace/…" */
     size_t ends[MAX_LEVELS]; /* of the path at each level */
     char value[MAX_VALUE];
     size_t used;
@@ -141,8 +146,8 @@ static void on_end(void *ctx, const char *name)
     w->used = 0;
 }
 
-/* Of encodings that expat does not know, such as Python's "ascii" or windows-1252, the characters of
- * ASCII are taken; the others, which are in no number or name here, become replacements. */
+/* Of encodings that expat does not know, such as Python's "ascii" or windows-1252, the characters
+ * of ASCII are taken; the others, which are in no number or name here, become replacements. */
 static int on_encoding(void *ctx, const char *name, XML_Encoding *info)
 {
     (void)ctx, (void)name;
@@ -171,8 +176,10 @@ static int check_limit(const char *name, struct mrd_limit *l, struct err *e)
         return 0;
     }
     if (l->minimum <= l->centre && l->centre <= l->maximum) return 0;
-    return err_set(e, ERR_DATA, "encodingLimits/%s: minimum %d, center %d, maximum %d are not in "
-                                "this order", name, l->minimum, l->centre, l->maximum);
+    return err_set(e, ERR_DATA,
+                   "encodingLimits/%s: minimum %d, center %d, maximum %d are not in "
+                   "this order",
+                   name, l->minimum, l->centre, l->maximum);
 }
 
 static int check_matrix(const char *name, const int size[3], struct err *e)

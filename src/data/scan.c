@@ -27,13 +27,14 @@ static int check_samples(const struct scan *s, const char *what, int64_t coils, 
                          int64_t w, struct err *e)
 {
     if (coils * h * w <= MAX_SAMPLES) return 0;
-    return err_set(e, ERR_DATA,
-                   "%s: a slice of %s would have %lld x %lld x %lld samples, more than any scan has",
-                   s->path, what, (long long)coils, (long long)h, (long long)w);
+    return err_set(
+        e, ERR_DATA,
+        "%s: a slice of %s would have %lld x %lld x %lld samples, more than any scan has", s->path,
+        what, (long long)coils, (long long)h, (long long)w);
 }
 
-int scan_set_shape(struct scan *s, const char *what, int64_t slices, int64_t coils,
-                   int64_t readout, int64_t phase, struct err *e)
+int scan_set_shape(struct scan *s, const char *what, int64_t slices, int64_t coils, int64_t readout,
+                   int64_t phase, struct err *e)
 {
     if (in_range(s, what, "slices", slices, MAX_SLICES, e) ||
         in_range(s, what, "coils", coils, SCAN_MAX_COILS, e) ||

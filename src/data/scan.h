@@ -25,8 +25,8 @@ struct scan {
     /* Columns [first_column, end_column) of the phase axis were acquired, so the header says; those
      * outside are zeros that make the matrix full. Without a word of it: all. */
     int first_column, end_column;
-    char acquisition[64]; /* fastMRI's protocol, or empty */
-    char patient[128];    /* an anonymous identity, or empty */
+    char acquisition[64];   /* fastMRI's protocol, or empty */
+    char patient[128];      /* an anonymous identity, or empty */
     enum contrast contrast; /* CORPDFS_FBK: FS; CORPD_FBK: non-FS */
     bool undersampled;      /* columns between the acquired ones are missing: no reference */
     char sampling[96];      /* undersampled: what is missing, in words */

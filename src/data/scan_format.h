@@ -5,7 +5,7 @@
 #include "data/scan.h"
 
 struct scan_format {
-    const char *name; /* for people: "fastMRI" */
+    const char *name;           /* for people: "fastMRI" */
     const char *const *endings; /* of file names, NULL-ended; a folder's files with others are left
                                    alone */
     /* Is a file with such an ending of this format? NULL: yes. The table is asked in its order. */
@@ -14,8 +14,7 @@ struct scan_format {
     int (*probe)(struct scan *s, struct err *e);
     /* For reading; NULL on failure. */
     void *(*open)(const struct scan *s, struct err *e);
-    int (*read)(const struct scan *s, void *file, int slice, float complex *kspace,
-                struct err *e);
+    int (*read)(const struct scan *s, void *file, int slice, float complex *kspace, struct err *e);
     void (*close)(void *file);
 };
 
@@ -27,8 +26,7 @@ bool scan_has_ending(const char *name); /* of any format; not hidden, and more t
 
 /* Sets the shape of k-space, all columns acquired, and references of the same size, having checked
  * that a slice can be held in memory. `what` begins the message: "dataset 'kspace'". */
-int scan_set_shape(struct scan *s, const char *what, int64_t slices, int64_t coils,
-                   int64_t readout, int64_t phase, struct err *e);
+int scan_set_shape(struct scan *s, const char *what, int64_t slices, int64_t coils, int64_t readout,
+                   int64_t phase, struct err *e);
 /* The size of the references, checked likewise; `what` as above. */
-int scan_set_image(struct scan *s, const char *what, int64_t height, int64_t width,
-                   struct err *e);
+int scan_set_image(struct scan *s, const char *what, int64_t height, int64_t width, struct err *e);

@@ -135,8 +135,10 @@ static int no_scans(const char *folder, struct err *e)
     free(entry);
     err_set(e, ERR_NOINPUT, "%s: the folder holds no scans", folder);
     if (n > 0)
-        return err_hint(e, "scans are looked for directly inside; the folder has the folders %.300s: "
-                           "name one of them", list);
+        return err_hint(e,
+                        "scans are looked for directly inside; the folder has the folders %.300s: "
+                        "name one of them",
+                        list);
     return err_hint(e, "expected files named *.h5 in fastMRI's layout (or ISMRMRD's *.h5, *.mrd; "
                        "BART's *.cfl), directly inside it");
 }

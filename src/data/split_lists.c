@@ -43,7 +43,7 @@ struct entry {
 struct lists {
     int n;
     struct entry *entry; /* sorted by name */
-    struct arena arena; /* holds the origins */
+    struct arena arena;  /* holds the origins */
 };
 
 static void lists_close(void *state)
@@ -193,8 +193,10 @@ static int miss(const struct conf *c, struct scans *scans, const struct entry *e
             en->name);
     if (c->missing == MISSING_STOP) {
         if (e) *e = why;
-        return err_hint(e, "%d of %d listed scans are not in the folders given; set "
-                           "data.split.missing=skip to go on without them", missing, listed);
+        return err_hint(e,
+                        "%d of %d listed scans are not in the folders given; set "
+                        "data.split.missing=skip to go on without them",
+                        missing, listed);
     }
     int on_bad = scans->on_bad; /* another question than that of bad files */
     scans->on_bad = BAD_SCAN_SKIP;

@@ -21,8 +21,7 @@ static const struct cfg_field fields[] = {
     CFG_REAL(struct conf, validation, "0.2", 0, 1, "", "share of the scans to validate on"),
     CFG_REAL(struct conf, test, "0", 0, 1, "",
              "share of the scans to test on; what the shares leave of 1 is not used"),
-    CFG_U64(struct conf, seed, "1000", "of the order of patients; one split for a seed"),
-    CFG_END};
+    CFG_U64(struct conf, seed, "1000", "of the order of patients; one split for a seed"), CFG_END};
 
 struct member { /* a scan, as one of a patient's */
     const char *patient;
@@ -87,8 +86,10 @@ static int check(const void *conf, struct err *e)
     const struct conf *c = conf;
     double sum = c->train + c->validation + c->test;
     if (sum > 0.0 && sum <= 1.0 + 1e-9) return 0;
-    return err_set(e, ERR_CONFIG, "data.split: the shares train, validation and test sum to %g, "
-                                  "expected more than 0 and at most 1", sum);
+    return err_set(e, ERR_CONFIG,
+                   "data.split: the shares train, validation and test sum to %g, "
+                   "expected more than 0 and at most 1",
+                   sum);
 }
 
 const struct split split_patients = {

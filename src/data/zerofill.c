@@ -1,6 +1,5 @@
 #include "data/zerofill.h"
 
-
 static int prepare(struct zerofill *z, const struct scan *s, struct err *e)
 {
     const struct reference *r = &z->of;

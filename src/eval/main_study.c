@@ -33,8 +33,7 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
         return err_set(e, ERR_CONFIG, "%s: output is empty", cfg_where(cli->cfg, "output"));
     if (c->data.scans.n == 0)
         return err_set(e, ERR_CONFIG, "%s: data.scans is empty", cfg_where(cli->cfg, "data.scans"));
-    if (split_check(&c->data.split, e))
-        return err_wrap(e, "%s", cfg_where(cli->cfg, "data.split"));
+    if (split_check(&c->data.split, e)) return err_wrap(e, "%s", cfg_where(cli->cfg, "data.split"));
     if (study_of(c)->check(c->study.conf, e))
         return err_wrap(e, "%s", cfg_where(cli->cfg, "study"));
     return 0;
@@ -71,8 +70,8 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     if (access(c->output, W_OK | X_OK)) /* now, not after the work */
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
     const struct scans *const scans[] = {&images.scans};
-    if (images_find(&images, &c->data, cli->quiet, e) ||
-        images_prepare(&images, cli->quiet, e) || scans_report(scans, 1, c->output, stderr, e))
+    if (images_find(&images, &c->data, cli->quiet, e) || images_prepare(&images, cli->quiet, e) ||
+        scans_report(scans, 1, c->output, stderr, e))
         goto out;
     struct study_env env = {.output = c->output,
                             .seed = c->seed,

@@ -47,7 +47,8 @@ int perturbation_apply(const struct perturbation_conf *c, int p, int k, uint64_t
 /* Mean and interval of the finite scores at one level; n = 0 and NaN where there are none. */
 struct interval scores_interval(const struct scores *s, int p, int m, int k);
 
-/* scores.csv: a line for every score. curves.csv: a line for every mean. */
+/* scores.csv: a line for every score, with the acquisition of its scan. curves.csv: a line for
+ * every mean. */
 int perturbation_tables(const struct scores *s, const struct study_env *env, struct err *e);
 /* example_NAME.png, perturbations.gp and, where gnuplot is, perturbations.png and .svg. */
 int perturbation_figure(const struct scores *s, const struct study_env *env, struct err *e);

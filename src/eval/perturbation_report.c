@@ -32,7 +32,7 @@ static int add_scores(struct table *t, const struct scores *s, const struct imag
         double v = scores_at(s, p, m, k)[i];
         if (table_add(t, e, images_name(im, i), (double)im->list[i].slice,
                       perturb_at(c, p)->kind.name, level_at(c, p, k), metric_at(c, m)->kind.name,
-                      isfinite(v) ? v : NAN))
+                      isfinite(v) ? v : NAN, images_scan(im, i)->acquisition))
             return -1;
     }
     return 0;
@@ -49,7 +49,8 @@ static int add_interval(struct table *t, const struct scores *s, int p, int m, i
 int perturbation_tables(const struct scores *s, const struct study_env *env, struct err *e)
 {
     const struct perturbation_conf *c = s->conf;
-    struct table *scores = table_new("$scan,slice,$perturbation,level,$metric,score", e);
+    struct table *scores =
+        table_new("$scan,slice,$perturbation,level,$metric,score,$acquisition", e);
     struct table *curves = table_new("$perturbation,level,$unit,$metric,n,mean,ci_low,ci_high", e);
     int rc = scores && curves ? 0 : -1;
     for (int p = 0; p < c->perturbations.n; p++)
@@ -174,10 +175,11 @@ json_t *perturbation_summary(const struct scores *s, const struct study_env *env
         json_object_set_new(perturbations, perturb_at(c, p)->kind.name,
                             summarise_perturbation(s, p, env->out));
     return json_pack(
-        "{s:s, s:s, s:i, s:i, s:s, s:[i,i], s:s, s:{s:s,s:i}, s:s, s:o, s:o}", "study",
-        "perturbation", "version", cli_version(), "scans", im->scans.n, "images", im->n, "slices",
-        slices, "size", im->height, im->width, "interval", interval, "example", "scan",
-        images_name(im, 0), "slice", im->list[0].slice, "not_finite",
+        "{s:s, s:s, s:i, s:i, s:i, s:s, s:[i,i], s:s, s:{s:s,s:i}, s:s, s:o, s:o}", "study",
+        "perturbation", "version", cli_version(), "scans", im->scans.n, "scans_skipped",
+        im->scans.nbad, "images", im->n, "slices", slices, "size", im->height, im->width,
+        "interval", interval, "example", "scan", images_name(im, 0), "slice", im->list[0].slice,
+        "not_finite",
         "scores that are infinite (PSNR of an unperturbed image) are empty in the tables and left "
         "out of means and fits",
         "metrics", metrics, "perturbations", perturbations);

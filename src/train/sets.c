@@ -73,13 +73,14 @@ int sets_open(struct sets *s, const struct sets_conf *c, bool quiet, struct err 
     struct scans_query q = {.on_bad = c->on_bad_scan, .quiet = quiet};
     struct scans train = {0}, validation = {0};
     *s = (struct sets){0};
-    int bad = sets_check(c, e) || (split_is_none(&c->split)
-                                       ? find_folders(&train, &validation, c, &q, e)
-                                       : find_split(&train, &validation, c, &q, e));
+    int bad =
+        sets_check(c, e) || (split_is_none(&c->split) ? find_folders(&train, &validation, c, &q, e)
+                                                      : find_split(&train, &validation, c, &q, e));
     images_adopt(&s->train, &conf, &train);
     images_adopt(&s->validation, &conf, &validation);
-    bad = bad || split_check_disjoint(&s->train.scans, &s->validation.scans, names,
-                                      c->same_patient == SAME_PATIENT_REFUSE, e) ||
+    bad = bad ||
+          split_check_disjoint(&s->train.scans, &s->validation.scans, names,
+                               c->same_patient == SAME_PATIENT_REFUSE, e) ||
           images_prepare(&s->train, quiet, e) || images_prepare(&s->validation, quiet, e);
     if (bad) sets_release(s);
     return bad ? -1 : 0;

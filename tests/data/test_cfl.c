@@ -14,8 +14,9 @@ static void write_pair(const char *header, size_t samples)
     assert_true(samples <= N);
     for (int i = 0; i < N; i++)
         numbers[i] = (float)i + 0.25f * I;
-    assert_int_equal(io_write_text(scratch_path("a.cfl"), (const char *)numbers,
-                                   samples * sizeof *numbers, &e), 0);
+    assert_int_equal(
+        io_write_text(scratch_path("a.cfl"), (const char *)numbers, samples * sizeof *numbers, &e),
+        0);
 }
 
 static void refuses(const char *header, size_t samples, const char *text, const char *hint)
@@ -35,7 +36,8 @@ static void test_reads(void **state)
     (void)state;
     /* As BART writes it, with the command that made it, and bare. */
     static const char *const headers[] = {
-        "# Dimensions\n5 4 1 3 1 1 1 1 1 1 1 1 1 2 1 1 \n# Command\nphantom -k -s3 a\n# Files\n >a\n",
+        "# Dimensions\n5 4 1 3 1 1 1 1 1 1 1 1 1 2 1 1 \n# Command\nphantom -k -s3 a\n# Files\n "
+        ">a\n",
         "# Creator\nBART v0.8\n# Dimensions\r\n5 4 1 3 1 1 1 1 1 1 1 1 1 2\r\n"};
     for (int k = 0; k < 2; k++) {
         struct scan s;
@@ -51,7 +53,8 @@ static void test_reads(void **state)
             for (int c = 0; c < C; c++)
                 for (int y = 0; y < H; y++)
                     for (int p = 0; p < W; p++)
-                        assert_true(x[(c * H + y) * W + p] == numbers[((i * C + c) * W + p) * H + y]);
+                        assert_true(x[(c * H + y) * W + p] ==
+                                    numbers[((i * C + c) * W + p) * H + y]);
         }
         scan_close(f);
     }
@@ -114,8 +117,8 @@ static void test_not_a_number(void **state)
     (void)state;
     write_pair("# Dimensions\n5 4 1 3 1 1 1 1 1 1 1 1 1 2\n", N);
     numbers[((1 * C + 2) * W + 3) * H + 1] = NAN;
-    assert_int_equal(io_write_text(scratch_path("a.cfl"), (const char *)numbers, sizeof numbers, &e),
-                     0);
+    assert_int_equal(
+        io_write_text(scratch_path("a.cfl"), (const char *)numbers, sizeof numbers, &e), 0);
     struct scan s;
     assert_int_equal(scan_probe(&s, scratch_path("a.cfl"), &e), 0);
     struct scan_file *f = scan_open(&s, &e);
@@ -128,8 +131,8 @@ static void test_not_a_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads),       cmocka_unit_test(test_bad_headers),
-        cmocka_unit_test(test_bad_lengths), cmocka_unit_test(test_other_dimensions),
+        cmocka_unit_test(test_reads),        cmocka_unit_test(test_bad_headers),
+        cmocka_unit_test(test_bad_lengths),  cmocka_unit_test(test_other_dimensions),
         cmocka_unit_test(test_not_a_number),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

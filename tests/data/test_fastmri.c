@@ -1,4 +1,5 @@
-/* fastMRI as it is: every shape of its knees and brains, masks, headers, and files that h5py wrote. */
+/* fastMRI as it is: every shape of its knees and brains, masks, headers, and files that h5py wrote.
+ */
 #include "base/mem.h"
 #include "data/reference.h"
 #include "data/scan.h"
@@ -12,7 +13,7 @@ static struct err e;
 
 struct shape {
     const char *acquisition;
-    int coils; /* 0: singlecoil */
+    int coils;                         /* 0: singlecoil */
     int readout, phase, height, width; /* k-space; reconstruction */
     int centre, maximum;               /* encoding limits; maximum 0: none */
     int first, end;                    /* columns that follow from them */
@@ -20,24 +21,24 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    /* Knees: every width there is. */
+    /* Knees: every width there is; all with 15 coils, of which most have two here, for speed. */
     {"CORPD_FBK", 15, 640, 368, 320, 320, 166, 331, 18, 350, true},
     {"CORPDFS_FBK", 15, 640, 372, 320, 320, 167, 334, 19, 354, true},
-    {"CORPD_FBK", 15, 640, 320, 320, 320, 144, 287, 16, 304, true},
-    {"CORPD_FBK", 15, 640, 322, 320, 320, 145, 289, 16, 306, true},
-    {"CORPD_FBK", 15, 640, 338, 320, 320, 152, 304, 17, 322, true},
-    {"CORPD_FBK", 15, 640, 388, 320, 320, 175, 349, 19, 369, true},
-    {"CORPD_FBK", 15, 640, 386, 320, 320, 174, 347, 19, 367, true},
-    {"CORPD_FBK", 15, 640, 400, 320, 320, 180, 359, 20, 380, true},
-    {"CORPD_FBK", 15, 640, 356, 320, 320, 160, 319, 18, 338, true},
-    {"CORPD_FBK", 15, 640, 370, 320, 320, 0, 0, 0, 370, true},
-    {"CORPD_FBK", 15, 640, 418, 320, 320, 0, 0, 0, 418, true},
-    {"CORPD_FBK", 15, 640, 454, 320, 320, 0, 0, 0, 454, true},
-    {"CORPD_FBK", 15, 640, 480, 320, 320, 0, 0, 0, 480, true},
-    {"CORPD_FBK", 15, 640, 482, 320, 320, 0, 0, 0, 482, true},
-    {"CORPD_FBK", 15, 640, 550, 320, 320, 0, 0, 0, 550, true},
-    {"CORPD_FBK", 15, 640, 640, 320, 320, 0, 0, 0, 640, true},
-    {"CORPD_FBK", 15, 640, 644, 320, 320, 0, 0, 0, 644, true},
+    {"CORPD_FBK", 2, 640, 320, 320, 320, 144, 287, 16, 304, true},
+    {"CORPD_FBK", 2, 640, 322, 320, 320, 145, 289, 16, 306, true},
+    {"CORPD_FBK", 2, 640, 338, 320, 320, 152, 304, 17, 322, true},
+    {"CORPD_FBK", 2, 640, 388, 320, 320, 175, 349, 19, 369, true},
+    {"CORPD_FBK", 2, 640, 386, 320, 320, 174, 347, 19, 367, true},
+    {"CORPD_FBK", 2, 640, 400, 320, 320, 180, 359, 20, 380, true},
+    {"CORPD_FBK", 2, 640, 356, 320, 320, 160, 319, 18, 338, true},
+    {"CORPD_FBK", 2, 640, 370, 320, 320, 0, 0, 0, 370, true},
+    {"CORPD_FBK", 2, 640, 418, 320, 320, 0, 0, 0, 418, true},
+    {"CORPD_FBK", 2, 640, 454, 320, 320, 0, 0, 0, 454, true},
+    {"CORPD_FBK", 2, 640, 480, 320, 320, 0, 0, 0, 480, true},
+    {"CORPD_FBK", 2, 640, 482, 320, 320, 0, 0, 0, 482, true},
+    {"CORPD_FBK", 2, 640, 550, 320, 320, 0, 0, 0, 550, true},
+    {"CORPD_FBK", 2, 640, 640, 320, 320, 0, 0, 0, 640, true},
+    {"CORPD_FBK", 2, 640, 644, 320, 320, 0, 0, 0, 644, true},
     {"CORPDFS_FBK", 0, 640, 368, 320, 320, 166, 331, 18, 350, true},
     {"CORPD_FBK", 0, 640, 372, 320, 320, 167, 334, 19, 354, false},
     /* Brains. */
@@ -46,7 +47,7 @@ static const struct shape shapes[] = {
     {"AXT1", 4, 512, 213, 256, 213, 106, 212, 0, 213, true},
     {"AXT1POST", 16, 640, 264, 320, 264, 132, 263, 0, 264, true},
     {"AXT1PRE", 12, 640, 264, 320, 264, 132, 263, 0, 264, false},
-    {"AXFLAIR", 20, 640, 203, 320, 320, 101, 202, 0, 203, true},  /* narrower than the target */
+    {"AXFLAIR", 20, 640, 203, 320, 320, 101, 202, 0, 203, true}, /* narrower than the target */
     {"AXFLAIR", 4, 640, 203, 320, 320, 101, 202, 0, 203, false},
 };
 
@@ -89,7 +90,9 @@ static void fill(const struct shape *t, int coils, float complex *x)
     for (int c = 0; c < coils; c++)
         for (int y = 0; y < t->readout; y++)
             for (int k = 0; k < t->phase; k++)
-                *x++ = k < t->first || k >= t->end ? 0 : 1e-4f * (float)(1 + c % 3) * down[y] * right[k];
+                *x++ = k < t->first || k >= t->end
+                           ? 0
+                           : 1e-4f * (float)(1 + c % 3) * down[y] * right[k];
 }
 
 static const char *write_shape(const struct shape *t, const char *name)
@@ -108,8 +111,7 @@ static const char *write_shape(const struct shape *t, const char *name)
     write_header(f, t);
     if (t->target) {
         assert_int_equal(h5_make(f, "reconstruction_rss", H5_F32, 3, image, &e), 0);
-        if (!t->coils)
-            assert_int_equal(h5_make(f, "reconstruction_esc", H5_F32, 3, image, &e), 0);
+        if (!t->coils) assert_int_equal(h5_make(f, "reconstruction_esc", H5_F32, 3, image, &e), 0);
     }
     assert_int_equal(h5_set_attr_text(f, "/", "acquisition", t->acquisition, &e), 0);
     if (h5_commit(f, &e)) fail_msg("%s", e.text);
@@ -134,8 +136,7 @@ static void check_reference(const struct scan *s, const struct shape *t)
         if (cabsf(r.image[i]) > cabsf(r.image[at])) at = i;
         if (!t->coils) assert_float_equal(cabsf(r.image[i]), r.rss[i], 1e-4f * r.rss[at]);
     }
-    assert_int_equal(at / (size_t)s->width,
-                     t->readout / 2 + DOWN - (t->readout - t->height) / 2);
+    assert_int_equal(at / (size_t)s->width, t->readout / 2 + DOWN - (t->readout - t->height) / 2);
     assert_int_equal(at % (size_t)s->width, t->phase / 2 + RIGHT - (t->phase - t->width) / 2);
     scan_close(f);
     reference_release(&r);
@@ -252,8 +253,8 @@ static void refuses(const char *path, const char *text, const char *hint)
 static void test_bad_masks(void **state)
 {
     (void)state;
-    const float half[W] = {0, 0.5f, 1, 1}, nan[W] = {0, NAN, 1, 1}, none[W] = {0}, all[W] = {1, 1, 1, 1},
-                five[5] = {1, 0, 1, 0, 1};
+    const float half[W] = {0, 0.5f, 1, 1}, nan[W] = {0, NAN, 1, 1}, none[W] = {0},
+                all[W] = {1, 1, 1, 1}, five[5] = {1, 0, 1, 0, 1};
     refuses(write_small(NULL, five, 5), "'mask' does not fit", "5 values, but 'kspace' has 4");
     refuses(write_small(NULL, five, 0), "'mask' does not fit", "0 values");
     refuses(write_small(NULL, half, W), "'mask' has 0.5 at column 1", "0 (not sampled)");
@@ -287,17 +288,20 @@ static void test_bad_headers(void **state)
     refuses(write_small("<ismrmrdHeader>", NULL, 0), "'ismrmrd_header': line 1", "ISMRMRD header");
     refuses(write_small("<!DOCTYPE a [<!ENTITY b \"c\">]><ismrmrdHeader/>", NULL, 0), "DOCTYPE",
             "ISMRMRD header");
-    refuses(write_small("<ismrmrdHeader><encoding><reconSpace>" SIZE(30000)
-                        "</reconSpace></encoding></ismrmrdHeader>", NULL, 0),
+    refuses(write_small("<ismrmrdHeader><encoding><reconSpace>" SIZE(
+                            30000) "</reconSpace></encoding></ismrmrdHeader>",
+                        NULL, 0),
             "2 x 30000 x 30000 samples", "damaged");
     refuses(write_small(ENCODED(4, LIMITS(0, 2, 4)), NULL, 0), "reach beyond the 4 columns",
             "another scan");
     refuses(write_small(ENCODED(4, LIMITS(0, 3, 3)), NULL, 0), "reach beyond the 4 columns",
             "another scan");
     struct scan s; /* limits of another matrix do not concern these columns */
-    if (scan_probe(&s, write_small(ENCODED(9, LIMITS(0, 4, 8)), NULL, 0), &e)) fail_msg("%s", e.text);
+    if (scan_probe(&s, write_small(ENCODED(9, LIMITS(0, 4, 8)), NULL, 0), &e))
+        fail_msg("%s", e.text);
     assert_true(s.first_column == 0 && s.end_column == W);
-    if (scan_probe(&s, write_small(ENCODED(4, LIMITS(1, 2, 2)), NULL, 0), &e)) fail_msg("%s", e.text);
+    if (scan_probe(&s, write_small(ENCODED(4, LIMITS(1, 2, 2)), NULL, 0), &e))
+        fail_msg("%s", e.text);
     assert_true(s.first_column == 1 && s.end_column == 3);
     if (scan_probe(&s, write_small(NULL, NULL, 0), &e)) fail_msg("%s", e.text);
     assert_true(s.height == H && s.width == W && s.end_column == W);
@@ -308,8 +312,8 @@ static void test_damaged_chunk(void **state)
 {
     (void)state;
     char command[1200];
-    snprintf(command, sizeof command, "cp '%s' '%s' && chmod u+w '%s'", golden("fastmri-chunked.h5"),
-             scratch_path("chunk.h5"), scratch_path("chunk.h5"));
+    snprintf(command, sizeof command, "cp '%s' '%s' && chmod u+w '%s'",
+             golden("fastmri-chunked.h5"), scratch_path("chunk.h5"), scratch_path("chunk.h5"));
     assert_int_equal(system(command), 0);
     const char *path = scratch_path("chunk.h5");
     FILE *f = fopen(path, "r+"); /* compressed data begin with 78 */
@@ -337,8 +341,8 @@ static void test_damaged_chunk(void **state)
     scan_close(k);
 }
 
-/* A bit flipped anywhere is found or does no harm, in the samples too. Not so with texts of variable
- * length: libhdf5 1.10 itself may crash on a damaged heap of them. */
+/* A bit flipped anywhere is found or does no harm, in the samples too. Not so with texts of
+ * variable length: libhdf5 1.10 itself may crash on a damaged heap of them. */
 static void test_every_byte(void **state)
 {
     (void)state;
@@ -348,7 +352,7 @@ static void test_every_byte(void **state)
     fclose(f);
     uint32_t seed = 1;
     int found = 0;
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < 500; round++) {
         memcpy(spoilt, whole, n);
         seed = seed * 1664525u + 1013904223u;
         size_t at = (seed >> 8) % n;
@@ -370,15 +374,15 @@ static void test_every_byte(void **state)
         scan_close(k);
         mem_free(x);
     }
-    assert_true(found > 0 && found < 2000);
+    assert_true(found > 0 && found < 500);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_shape), cmocka_unit_test(test_files_of_h5py),
+        cmocka_unit_test(test_every_shape),   cmocka_unit_test(test_files_of_h5py),
         cmocka_unit_test(test_masks_of_h5py), cmocka_unit_test(test_bad_masks),
-        cmocka_unit_test(test_bad_headers), cmocka_unit_test(test_damaged_chunk),
+        cmocka_unit_test(test_bad_headers),   cmocka_unit_test(test_damaged_chunk),
         cmocka_unit_test(test_every_byte),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

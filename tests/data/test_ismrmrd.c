@@ -34,7 +34,7 @@ static void test_reads(void **state)
             for (int y = 0; y < H; y++)
                 for (int p = 0; p < W; p++) {
                     float complex want = (float)(1000 * i + 100 * c + 10 * y + p) + 0.5f * I;
-                    if (p == 0) want = 0;             /* not acquired */
+                    if (p == 0) want = 0;               /* not acquired */
                     if (i == 0 && p == 3) want += 0.5f; /* measured twice */
                     assert_true(x[(c * H + y) * W + p] == want);
                 }
@@ -83,7 +83,8 @@ static void test_short_data(void **state)
     assert_int_equal(scan_read_kspace(&s, f, 1, x, &e), -1);
     assert_int_equal(e.code, ERR_DATA);
     assert_non_null(strstr(e.text, "slice 1: "));
-    assert_non_null(strstr(e.text, "'data' of record 3 in 'dataset/data' has 46 numbers, expected 48"));
+    assert_non_null(
+        strstr(e.text, "'data' of record 3 in 'dataset/data' has 46 numbers, expected 48"));
     assert_int_equal(scan_read_kspace(&s, f, 0, x, &e), 0);
     scan_close(f);
 }
@@ -122,8 +123,8 @@ static void test_records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads),      cmocka_unit_test(test_undersampled),
-        cmocka_unit_test(test_refuses),    cmocka_unit_test(test_short_data),
+        cmocka_unit_test(test_reads),   cmocka_unit_test(test_undersampled),
+        cmocka_unit_test(test_refuses), cmocka_unit_test(test_short_data),
         cmocka_unit_test(test_records),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

@@ -55,12 +55,12 @@ static void test_writings(void **state)
     assert_true(h.recon[MRD_X] == 5 && h.recon[MRD_Y] == 3 && h.encoded[MRD_X] == 0);
     assert_int_equal(parse("<ismrmrdHeader xmlns=\"http://www.ismrm.org/ISMRMRD\">" ENCODING(
                          "") "<encoding><reconSpace>" MATRIX("9", "9") "</reconSpace></encoding>"
-                             "</ismrmrdHeader>"),
+                                                                       "</ismrmrdHeader>"),
                      0);
     assert_true(h.recon[MRD_X] == 320);
     /* Of encodings that expat does not know, ASCII is understood; Python's says "ascii". */
-    static const char ascii[] = "<?xml version='1.0' encoding='ascii'?>", dos[] =
-        "<?xml version='1.0' encoding='windows-1252'?><!-- \x80 \xe9 -->";
+    static const char ascii[] = "<?xml version='1.0' encoding='ascii'?>",
+                      dos[] = "<?xml version='1.0' encoding='windows-1252'?><!-- \x80 \xe9 -->";
     char both[1024];
     snprintf(both, sizeof both, "%s%s", ascii, prefixed);
     assert_int_equal(parse(both), 0);
@@ -101,7 +101,7 @@ static void test_refuses(void **state)
     refuses("<a></a>", "the root is not ismrmrdHeader");
     refuses("<ismrmrdHeader>\n<encoding>\n</ismrmrdHeader>", "line 3: mismatched tag");
     refuses(HEADER("") "<more/>", "junk after");
-    static const char *const bad[] = {"",   "5.5", "five",       "-3",  "0",
+    static const char *const bad[] = {"",    "5.5", "five", "-3",    "0",
                                       "+ 5", "5 5", "0x10", "32769", "99999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char xml[512];
@@ -112,8 +112,9 @@ static void test_refuses(void **state)
         refuses(xml, "line 2: encoding/reconSpace/matrixSize/x");
         assert_non_null(strstr(e.text, "is not a whole number from 1 to 32768"));
     }
-    refuses(HEADER("<encoding><reconSpace><matrixSize><x>3</x></matrixSize></reconSpace></encoding>"),
-            "one of x and y");
+    refuses(
+        HEADER("<encoding><reconSpace><matrixSize><x>3</x></matrixSize></reconSpace></encoding>"),
+        "one of x and y");
     refuses(HEADER("<encoding>" LIMIT("0", "400", "331") "</encoding>"), "not in this order");
     refuses(HEADER("<encoding>" LIMIT("200", "166", "331") "</encoding>"), "not in this order");
     refuses(HEADER("<encoding>" LIMIT("0", "-1", "331") "</encoding>"), "center: '-1'");
@@ -176,11 +177,13 @@ static void test_knees(void **state)
         char *field[64] = {0}, *rest = line, xml[1024];
         for (int i = 0; i < 64 && rest; i++)
             field[i] = strsep(&rest, ",");
-        snprintf(xml, sizeof xml,
-                 HEADER("<encoding><encodedSpace>" MATRIX("%s", "%s") "</encodedSpace><reconSpace>"
-                        MATRIX("%s", "%s") "</reconSpace>" LIMIT("%s", "%s", "%s") "</encoding>"),
-                 field[ENCODED_X], field[ENCODED_X + 1], field[RECON_X], field[RECON_X + 1],
-                 field[MINIMUM], field[MINIMUM + 1], field[MINIMUM + 2]);
+        snprintf(
+            xml, sizeof xml,
+            HEADER(
+                "<encoding><encodedSpace>" MATRIX("%s", "%s") "</encodedSpace><reconSpace>" MATRIX(
+                    "%s", "%s") "</reconSpace>" LIMIT("%s", "%s", "%s") "</encoding>"),
+            field[ENCODED_X], field[ENCODED_X + 1], field[RECON_X], field[RECON_X + 1],
+            field[MINIMUM], field[MINIMUM + 1], field[MINIMUM + 2]);
         if (parse(xml)) fail_msg("%s: %s", field[1], e.text);
         int zero = h.encoded[MRD_Y] / 2 - h.step_1.centre;
         assert_true(h.encoded[MRD_X] == 640 && h.recon[MRD_X] == 320 && h.recon[MRD_Y] == 320);
@@ -194,9 +197,12 @@ static void test_knees(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads),    cmocka_unit_test(test_writings),
-        cmocka_unit_test(test_what_is_not_there), cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_doctypes), cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_writings),
+        cmocka_unit_test(test_what_is_not_there),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_doctypes),
+        cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_knees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

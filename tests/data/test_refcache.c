@@ -256,10 +256,15 @@ static void test_stop(void **state)
     (void)state;
     struct refcache r[2];
     fresh();
+    const char *folder = scratch_path("scans");
+    struct scans s;
+    assert_int_equal(scans_find(&s, &folder, 1, &e), 0);
     stop_on_signals();
     raise(SIGTERM);
     assert_true(stop_requested());
-    assert_int_equal(prepare(&conf, r), ERR_STOPPED);
+    assert_int_equal(refcache_prepare(&s, scratch_path("cache/deep"), &conf, true, r, &e), -1);
+    scans_release(&s);
+    assert_int_equal(e.code, ERR_STOPPED);
     assert_non_null(strstr(e.text, "SIGTERM"));
     char command[256];
     snprintf(command, sizeof command, "test -z \"$(ls -A '%s/cache/deep')\"", scratch);

@@ -97,7 +97,7 @@ static void make_scan(const char *path, const char *header, const int64_t *targe
 
 #define HEADER(matrix)                                                                             \
     "<ismrmrdHeader><encoding><encodedSpace><matrixSize><x>9</x><y>9</y></matrixSize>"             \
-    "</encodedSpace><reconSpace><matrixSize>" matrix "</matrixSize></reconSpace></encoding>"           \
+    "</encodedSpace><reconSpace><matrixSize>" matrix "</matrixSize></reconSpace></encoding>"       \
     "</ismrmrdHeader>"
 
 static void test_image_size_and_contrast(void **state)
@@ -257,8 +257,7 @@ static void test_real_data(void **state)
     const char *folder = shared_data("kspace");
     if (!folder) skip();
     struct scans s;
-    const struct scans_query q = {
-        .paths = {1, &folder}, .on_bad = BAD_SCAN_SKIP, .quiet = true};
+    const struct scans_query q = {.paths = {1, &folder}, .on_bad = BAD_SCAN_SKIP, .quiet = true};
     if (scans_search(&s, &q, &e)) fail_msg("%s", e.text);
     assert_int_equal(s.n, 8);
     assert_int_equal(s.nbad, 1);

@@ -192,8 +192,8 @@ static void test_formats_in_one_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stop_and_skip), cmocka_unit_test(test_report),
-        cmocka_unit_test(test_bad_content),   cmocka_unit_test(test_nothing_left),
+        cmocka_unit_test(test_stop_and_skip),         cmocka_unit_test(test_report),
+        cmocka_unit_test(test_bad_content),           cmocka_unit_test(test_nothing_left),
         cmocka_unit_test(test_formats_in_one_folder),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

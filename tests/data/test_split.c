@@ -29,8 +29,8 @@ static int make(void **state)
 struct conf {
     struct cfg_pick split;
 };
-static const struct cfg_field fields[] = {
-    CFG_PICK(struct conf, split, "folders", split_kinds, ""), CFG_END};
+static const struct cfg_field fields[] = {CFG_PICK(struct conf, split, "folders", split_kinds, ""),
+                                          CFG_END};
 
 static struct scans train, validation, test;
 
@@ -86,8 +86,9 @@ static void write_list(const char *name, const char *text)
 static const char *lists(const char *more)
 {
     static char yaml[1024];
-    snprintf(yaml, sizeof yaml, "split: {kind: lists, train: '%s/t.json', validation: '%s/v.json'%s}",
-             scratch, scratch, more);
+    snprintf(yaml, sizeof yaml,
+             "split: {kind: lists, train: '%s/t.json', validation: '%s/v.json'%s}", scratch,
+             scratch, more);
     return yaml;
 }
 
@@ -163,7 +164,8 @@ static void test_bad_lists(void **state)
         {"[f01,\n [f04]]", "t.json:2:2: is neither a name"},
         {"[f01, \"\"]", "is neither a name"},
         {"[f01, \"a/\"]", "is not the name of a file"},
-        {"[{\"file_name\": \"f01\", \"num_slices\": \"many\"}]", "num_slices is not a whole number"},
+        {"[{\"file_name\": \"f01\", \"num_slices\": \"many\"}]",
+         "num_slices is not a whole number"},
         {"[{\"file_name\": [f01]}]", "is neither a name"},
         {"[f01, f04", "t.json:2:1: did not find"},
         {"{\"images\": [f01]", "t.json:2:1: did not find"},
@@ -218,7 +220,8 @@ static void test_patients(void **state)
     for (int seed = 0; seed < 20; seed++) {
         char yaml[128];
         snprintf(yaml, sizeof yaml,
-                 "split: {kind: patients, train: 0.5, validation: 0.25, test: 0.25, seed: %d}", seed);
+                 "split: {kind: patients, train: 0.5, validation: 0.25, test: 0.25, seed: %d}",
+                 seed);
         if (in_folder(yaml, "tvx")) fail_msg("%s", e.text);
         assert_int_equal(train.n + validation.n + test.n, SCANS);
         /* Within one patient's scans, of which there are at most four, of 6, 3 and 3. */
@@ -264,7 +267,8 @@ static void test_shares(void **state)
     assert_in_range(train.n + validation.n, 2, 10);
     fails(in_folder("split: {kind: patients, train: 0.9, validation: 0.2}", "tv"), ERR_CONFIG,
           "sum to 1.1");
-    fails(in_folder("split: {kind: patients, train: 0, validation: 0}", "tv"), ERR_CONFIG, "sum to 0");
+    fails(in_folder("split: {kind: patients, train: 0, validation: 0}", "tv"), ERR_CONFIG,
+          "sum to 0");
     fails(in_folder("split: {kind: patients, train: 1, validation: 0}", "tv"), ERR_DATA,
           "no scan for 'validation'");
 }
