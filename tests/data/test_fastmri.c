@@ -21,9 +21,10 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    /* Knees: every width there is; all with 15 coils, of which most have two here, for speed. */
+    /* Knees: every width there is; all with 15 coils, of which all but one have two here, for
+       speed. */
     {"CORPD_FBK", 15, 640, 368, 320, 320, 166, 331, 18, 350, true},
-    {"CORPDFS_FBK", 15, 640, 372, 320, 320, 167, 334, 19, 354, true},
+    {"CORPDFS_FBK", 2, 640, 372, 320, 320, 167, 334, 19, 354, true},
     {"CORPD_FBK", 2, 640, 320, 320, 320, 144, 287, 16, 304, true},
     {"CORPD_FBK", 2, 640, 322, 320, 320, 145, 289, 16, 306, true},
     {"CORPD_FBK", 2, 640, 338, 320, 320, 152, 304, 17, 322, true},
@@ -43,11 +44,11 @@ static const struct shape shapes[] = {
     {"CORPD_FBK", 0, 640, 372, 320, 320, 167, 334, 19, 354, false},
     /* Brains. */
     {"AXT2", 20, 640, 320, 320, 320, 160, 319, 0, 320, true},
-    {"AXT2", 16, 768, 396, 384, 384, 0, 0, 0, 396, true},
+    {"AXT2", 4, 768, 396, 384, 384, 0, 0, 0, 396, true},
     {"AXT1", 4, 512, 213, 256, 213, 106, 212, 0, 213, true},
-    {"AXT1POST", 16, 640, 264, 320, 264, 132, 263, 0, 264, true},
+    {"AXT1POST", 5, 640, 264, 320, 264, 132, 263, 0, 264, true},
     {"AXT1PRE", 12, 640, 264, 320, 264, 132, 263, 0, 264, false},
-    {"AXFLAIR", 20, 640, 203, 320, 320, 101, 202, 0, 203, true}, /* narrower than the target */
+    {"AXFLAIR", 6, 640, 203, 320, 320, 101, 202, 0, 203, true}, /* narrower than the target */
     {"AXFLAIR", 4, 640, 203, 320, 320, 101, 202, 0, 203, false},
 };
 
