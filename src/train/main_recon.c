@@ -67,7 +67,8 @@ int main(int argc, char **argv)
     static const struct command command = {
         .name = "train-recon",
         .summary = "train a UNet that reconstructs undersampled scans",
-        .text = "Reads fully sampled scans in the fastMRI HDF5 layout, undersamples them (a new "
+        .text = "Reads fully sampled scans (fastMRI, ISMRMRD or BART: docs/data.md), undersamples "
+                "them (a new "
                 "mask for "
                 "every image and epoch), and trains a UNet from the zero-filled, coil-combined "
                 "image to the "

@@ -69,7 +69,8 @@ int main(int argc, char **argv)
         .name = "train-ssl",
         .summary = "train the self-supervised UNet whose encoder is the SSFD metric",
         .text =
-            "Reads scans in the fastMRI HDF5 layout, computes their JSENSE reference images once, "
+            "Reads scans (fastMRI, ISMRMRD or BART: docs/data.md), computes their JSENSE reference "
+            "images once, "
             "and "
             "trains a UNet to restore reference images from which Poisson-disc patches were cut. "
             "The run directory receives the resolved configuration, metrics.jsonl, samples.png, "

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { SAME_PATIENT_REFUSE, SAME_PATIENT_ALLOW };
 static const char *const same_patient_choices[] = {"refuse", "allow", NULL};
@@ -47,6 +48,13 @@ static int find_folders(struct scans *train, struct scans *validation, const str
     return 0;
 }
 
+static bool is_among(const char *path, struct cfg_texts list)
+{
+    for (int i = 0; i < list.n; i++)
+        if (!strcmp(path, list.v[i])) return true;
+    return false;
+}
+
 static int find_split(struct scans *train, struct scans *validation, const struct sets_conf *c,
                       struct scans_query *q, struct err *e)
 {
@@ -54,8 +62,11 @@ static int find_split(struct scans *train, struct scans *validation, const struc
     int n = c->train.n + c->validation.n;
     const char **paths = mem_new((size_t)n, sizeof *paths, e);
     if (!paths) return -1;
-    for (int i = 0; i < n; i++)
-        paths[i] = i < c->train.n ? c->train.v[i] : c->validation.v[i - c->train.n];
+    n = 0;
+    for (int i = 0; i < c->train.n; i++)
+        paths[n++] = c->train.v[i];
+    for (int i = 0; i < c->validation.n; i++) /* often the same folder */
+        if (!is_among(c->validation.v[i], c->train)) paths[n++] = c->validation.v[i];
     q->paths = (struct cfg_texts){n, paths};
     int rc = split_scans(&c->split, q, out, e);
     mem_free(paths);

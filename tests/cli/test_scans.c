@@ -141,6 +141,9 @@ static void splits(void **state)
         " c.yaml >p.yaml && rm -f knee/multicoil_train/f[56].h5";
     gives(shell_run("%s", other), 0);
     gives(shell_run("train-ssl p.yaml --quiet --set run=patients"), 0);
+    gives(shell_run("train-ssl p.yaml --quiet --set run=again --set "
+                    "data.validation=knee/multicoil_train && cmp again/best.h5 patients/best.h5"),
+          0);
     says(gives(shell_run("train-ssl p.yaml --set run=a --set data.split=folders"), CONFIG),
          "data.validation is missing");
     gives(shell_run("mkdir other && cp knee/multicoil_train/f1.h5 other/g1.h5"), 0);
