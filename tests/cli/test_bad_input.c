@@ -71,8 +71,11 @@ static int setup(void **state)
     h5_close(f);
     snprintf(path, sizeof path, "%s/masked.h5", shell_folder());
     f = h5_create(path, NULL);
-    bad |= h5_make(f, "kspace", H5_C64, 4, (int64_t[]){2, 2, 32, 32}, NULL) ||
-           h5_make(f, "mask", H5_F32, 1, (int64_t[]){32}, NULL) || h5_commit(f, NULL);
+    bad |=
+        h5_make(f, "kspace", H5_C64, 4, (int64_t[]){2, 2, 32, 32}, NULL) ||
+        h5_make(f, "mask", H5_F32, 1, (int64_t[]){32}, NULL) ||
+        h5_write_f32(f, "mask", 1, NULL, (int64_t[]){32}, (float[32]){[3] = 1, [16] = 1}, NULL) ||
+        h5_commit(f, NULL);
     h5_close(f);
     return bad;
 }
