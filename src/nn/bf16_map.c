@@ -61,11 +61,22 @@ size_t bf16_map_pixels_len(const struct bf16_map *m, int gap, int rows)
     return round_up(pixels * (size_t)m->c + SLACK, STEP);
 }
 
-size_t bf16_map_channel(const struct bf16_map *m, int rows)
+struct bf16_map bf16_map_part(const struct bf16_map *m, int from, int channels)
 {
-    /* an odd number of cache lines: channels fall into different sets */
-    const size_t len = STEP + (size_t)rows * (size_t)m->w + SLACK;
-    return ((len + STEP - 1) / STEP | 1) * STEP;
+    struct bf16_map part = *m;
+    part.c = channels;
+    part.runs = 0;
+    for (int r = 0; r < m->runs && channels > 0; from -= m->run[r++].len) {
+        if (from >= m->run[r].len) continue;
+        struct bf16_run *run = &part.run[part.runs++];
+        *run = m->run[r];
+        run->at += from;
+        if (run->sign) run->sign += from;
+        run->len = run->len - from < channels ? run->len - from : channels;
+        channels -= run->len;
+        from += run->len;
+    }
+    return part;
 }
 
 /* --- vectors --- */
@@ -207,7 +218,7 @@ static void sum_row(const struct bf16_map *m, int run, const struct place *p, do
 
 static void pixels_row(const struct bf16_map *m, const struct place *p, bf16 *to, size_t low)
 {
-    if (m->runs == 1) {
+    if (m->runs == 1 && m->run[0].pixel == (size_t)m->c) {
         convert(p->at[0], p->sign[0], m->slope, (size_t)m->w * (size_t)m->c, to, low);
         return;
     }
@@ -241,204 +252,100 @@ void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool
     if (end) zero(to, low, SLACK + (size_t)gap * c);
 }
 
-/* --- channels, four at a time --- */
+/* --- pairs, and turned --- */
 
-enum { FOUR = 4 };
-
-/* Sixteen pixels of up to four channels: vector k has those of pixels k, 4 + k, 8 + k, 12 + k. */
-INLINE void load_four(const float *at, size_t pixel, int pixels, __mmask8 channels, __m512 v[FOUR])
+/* 16 numbers as the lower halves of 32-bit words; the upper ones are zero. */
+INLINE __m512i lower(const bf16 *at, __mmask16 lanes)
 {
-    for (int k = 0; k < FOUR; k++) {
-        __m128 x[FOUR];
-        for (int q = 0; q < FOUR; q++) {
-            const int j = 4 * q + k;
-            x[q] = j < pixels ? _mm_maskz_loadu_ps(channels, at + (size_t)j * pixel)
-                              : _mm_setzero_ps();
+    return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, at));
+}
+
+INLINE __m512i pair(__m512i even, __m512i odd)
+{
+    return _mm512_or_si512(even, _mm512_slli_epi32(odd, 16));
+}
+
+void bf16_map_pairs(const bf16 *pixels, size_t pixel, int lanes, int pairs, bf16 *even, bf16 *odd)
+{
+    const __mmask16 some = first(lanes);
+    __m512i a = lower(pixels, some);
+    for (int k = 0; k < pairs; k++, pixels += 2 * pixel) {
+        const __m512i b = lower(pixels + pixel, some), c = lower(pixels + 2 * pixel, some);
+        _mm512_storeu_si512(even + (size_t)k * STEP, pair(a, b));
+        if (odd) _mm512_storeu_si512(odd + (size_t)k * STEP, pair(b, c));
+        a = c;
+    }
+}
+
+/* A 16 x 16 matrix of 32-bit words: row i of the result is column i. */
+INLINE void transpose(__m512i v[LANES])
+{
+    __m512i t[LANES];
+#pragma GCC unroll 8
+    for (int k = 0; k < LANES; k += 2) {
+        t[k] = _mm512_unpacklo_epi32(v[k], v[k + 1]);
+        t[k + 1] = _mm512_unpackhi_epi32(v[k], v[k + 1]);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < LANES; k += 4) /* v[k + i]: column i mod 4 of rows k to k + 3 */
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; i++) {
+            v[k + 2 * i] = _mm512_unpacklo_epi64(t[k + i], t[k + 2 + i]);
+            v[k + 2 * i + 1] = _mm512_unpackhi_epi64(t[k + i], t[k + 2 + i]);
         }
-        const __m256 lower = _mm256_insertf128_ps(_mm256_castps128_ps256(x[0]), x[1], 1);
-        const __m256 upper = _mm256_insertf128_ps(_mm256_castps128_ps256(x[2]), x[3], 1);
-        v[k] = _mm512_insertf32x8(_mm512_castps256_ps512(lower), upper, 1);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const __m512i a = _mm512_shuffle_i32x4(v[i], v[4 + i], 0x88);
+        const __m512i b = _mm512_shuffle_i32x4(v[i], v[4 + i], 0xdd);
+        const __m512i c = _mm512_shuffle_i32x4(v[8 + i], v[12 + i], 0x88);
+        const __m512i d = _mm512_shuffle_i32x4(v[8 + i], v[12 + i], 0xdd);
+        t[i] = _mm512_shuffle_i32x4(a, c, 0x88);
+        t[8 + i] = _mm512_shuffle_i32x4(a, c, 0xdd);
+        t[4 + i] = _mm512_shuffle_i32x4(b, d, 0x88);
+        t[12 + i] = _mm512_shuffle_i32x4(b, d, 0xdd);
     }
+#pragma GCC unroll 16
+    for (int k = 0; k < LANES; k++)
+        v[k] = t[k];
 }
 
-INLINE void transpose_four(__m512 v[FOUR])
+/* Up to 32 pixels, of which the first `count` are read, and `all` written. */
+INLINE void turn(const bf16 *pixels, size_t pixel, int lanes, int count, int all, bf16 *to,
+                 size_t channel)
 {
-    const __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(v[0], v[1]));
-    const __m512d b = _mm512_castps_pd(_mm512_unpackhi_ps(v[0], v[1]));
-    const __m512d c = _mm512_castps_pd(_mm512_unpacklo_ps(v[2], v[3]));
-    const __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(v[2], v[3]));
-    v[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
-    v[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
-    v[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
-    v[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
-}
-
-struct four { /* channels of a run, of a row */
-    const float *at, *sign;
-    size_t pixel;
-    int channels;
-    float slope;
-};
-
-struct rows { /* of the factor: distances of channels, and of copies of all channels */
-    size_t channel, copy, low;
-    int side;
-};
-
-/* Once for each column of the kernel, shifted. What runs over the edges is mended by edges(). */
-INLINE void four_block(const struct four *f, int j, int pixels, int side, size_t low,
-                       const struct rows *r, bf16 *to)
-{
-    const __mmask8 some = (__mmask8)((1 << f->channels) - 1);
-    __m512 v[FOUR], y[FOUR];
-    load_four(f->at + (size_t)j * f->pixel, f->pixel, pixels, some, v);
-    if (f->sign) {
-        load_four(f->sign + (size_t)j * f->pixel, f->pixel, pixels, some, y);
-        for (int k = 0; k < FOUR; k++)
-            v[k] = back_through(v[k], y[k], f->slope);
+    const __mmask16 some = first(lanes);
+    __m512i v[LANES];
+#pragma GCC unroll 16
+    for (int k = 0; k < LANES; k++) {
+        const __mmask16 even = 2 * k < count ? some : 0, odd = 2 * k + 1 < count ? some : 0;
+        v[k] = pair(lower(pixels + (size_t)(2 * k) * pixel, even),
+                    lower(pixels + (size_t)(2 * k + 1) * pixel, odd));
     }
-    transpose_four(v);
-    for (int k = 0; k < FOUR; k++) {
-        if (k >= f->channels) break;
-        const __mmask16 lanes = first(pixels);
-        const __m256i high = high_of(v[k]), rest = low ? low_of(v[k], high) : high;
-        for (int b = 0; b < side; b++) {
-            bf16 *at = to + (size_t)b * r->copy + (size_t)k * r->channel + j + side / 2 - b;
-            _mm256_mask_storeu_epi16(at, lanes, high);
-            if (low) _mm256_mask_storeu_epi16(at + low, lanes, rest);
-        }
-    }
+    transpose(v);
+    const __mmask32 kept = all >= STEP ? 0xffffffff : (1u << all) - 1;
+#pragma GCC unroll 16
+    for (int k = 0; k < LANES; k++)
+        if (k < lanes) _mm512_mask_storeu_epi16(to + (size_t)k * channel, kept, v[k]);
 }
 
-INLINE void four_row(const struct four *f, int w, int side, size_t low, const struct rows *r,
-                     bf16 *to)
+void bf16_map_turned(const bf16 *pixels, size_t pixel, int lanes, int count, int all, bf16 *to,
+                     size_t channel)
 {
-    int j = 0;
-    for (; j + LANES <= w; j += LANES)
-        four_block(f, j, LANES, side, low, r, to);
-    if (j < w) four_block(f, j, w - j, side, low, r, to);
-}
-
-static void four_some_row(const struct four *f, int w, const struct rows *r, bf16 *to)
-{
-    if (r->side == 3 && r->low)
-        four_row(f, w, 3, r->low, r, to);
-    else if (r->side == 3)
-        four_row(f, w, 3, 0, r, to);
-    else
-        four_row(f, w, 1, r->low, r, to);
-}
-
-/* Channels c, …, c + channels - 1 of a row, from one run after the other. */
-static void channels_row(const struct bf16_map *m, const struct place *p, int c, int channels,
-                         const struct rows *rows, bf16 *to)
-{
-    while (channels > 0) {
-        const int r = c >= m->run[0].len, at = r ? c - m->run[0].len : c;
-        const int left = m->run[r].len - at, here = left < channels ? left : channels;
-        const struct four f = {.at = p->at[r] + at,
-                               .sign = p->sign[r] ? p->sign[r] + at : NULL,
-                               .pixel = m->run[r].pixel,
-                               .channels = here < FOUR ? here : FOUR,
-                               .slope = m->slope};
-        four_some_row(&f, m->w, rows, to);
-        c += f.channels;
-        channels -= f.channels;
-        to += (size_t)f.channels * rows->channel;
-    }
-}
-
-/* A row of w pixels has been written at `to` in every copy: the copy shifted to the right lacks its
- * first pixel, where it has the last of the row before; the one shifted to the left lacks its last,
- * and has put its own first pixel before its row. */
-static void edges(int w, int channels, const struct rows *r, bf16 *to)
-{
-    for (int c = 0; r->side == 3 && c < channels; c++) {
-        bf16 *right = to + (size_t)c * r->channel, *left = right + 2 * r->copy;
-        zero(right, r->low, 1);
-        zero(left - 1, r->low, 1);
-        zero(left + w - 1, r->low, 1);
-    }
-}
-
-void bf16_map_channels(const struct bf16_map *m, int side, int from, int rows, int channel,
-                       int channels, bf16 *to, size_t low)
-{
-    const size_t len = bf16_map_channel(m, rows), all = (size_t)rows * (size_t)m->w;
-    const struct rows r = {len, len * (size_t)channels, low, side};
-    for (int k = 0; k < side * channels; k++) {
-        zero(to + (size_t)k * len, low, STEP);
-        zero(to + (size_t)k * len + STEP + all, low, SLACK - 1);
-    }
-    to += STEP;
-    for (int row = from; row < from + rows; row++, to += m->w) {
-        int k, i;
-        if (find_row(m, side / 2, row, &k, &i)) {
-            const struct place p = place_of(m, k, i);
-            channels_row(m, &p, channel, channels, &r, to);
-        } else {
-            for (k = 0; k < side * channels; k++)
-                zero(to + (size_t)k * len, low, (size_t)m->w);
-        }
-        edges(m->w, channels, &r, to);
-    }
-    for (int c = 0; side == 3 && c < channels; c++) /* behind the last row */
-        zero(to + (size_t)c * len, low, 1);
-}
-
-/* --- pairs --- */
-
-INLINE void store_pairs(bf16 *to, __m256i even, __m256i odd)
-{
-    const __m512i upper = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16);
-    _mm512_storeu_si512(to, _mm512_or_si512(upper, _mm512_cvtepu16_epi32(even)));
-}
-
-/* `count` pixels, w of each row, rows parted by a gap. */
-static void pairs_plane(const bf16 *at, size_t c, int w, int gap, int count, __mmask16 lanes,
-                        bf16 *to)
-{
-    const size_t mend = (size_t)gap * c;
-    int column = 0, p = 0;
-    for (; p + 2 <= count; p += 2, to += STEP) {
-        const __m256i even = _mm256_maskz_loadu_epi16(lanes, at);
-        at += c;
-        if (++column == w) at += mend, column = 0;
-        store_pairs(to, even, _mm256_maskz_loadu_epi16(lanes, at));
-        at += c;
-        if (++column == w) at += mend, column = 0;
-    }
-    if (p < count) {
-        store_pairs(to, _mm256_maskz_loadu_epi16(lanes, at), _mm256_setzero_si256());
-        p += 2;
-        to += STEP;
-    }
-    for (; p % STEP; p += 2, to += STEP)
-        _mm512_storeu_si512(to, _mm512_setzero_si512());
-}
-
-void bf16_map_pairs(const struct bf16_map *m, int gap, const bf16 *pixels, size_t pixels_low,
-                    int rows, int block, bf16 *to, size_t low)
-{
-    const __mmask16 lanes = first(m->c - block * LANES);
-    const size_t tile = bf16_map_tile(m, rows);
-    const bf16 *at = pixels + (size_t)gap * (size_t)m->c + (size_t)(block * LANES);
-    to += (size_t)block * tile;
-    pairs_plane(at, (size_t)m->c, m->w, gap, rows * m->w, lanes, to);
-    if (low) pairs_plane(at + pixels_low, (size_t)m->c, m->w, gap, rows * m->w, lanes, to + low);
-}
-
-size_t bf16_map_tile(const struct bf16_map *m, int rows)
-{
-    return round_up((size_t)rows * (size_t)m->w, STEP) * LANES;
-}
-
-int bf16_map_blocks(int channels)
-{
-    return (channels + LANES - 1) / LANES;
+    for (; count >= STEP; count -= STEP, all -= STEP, to += STEP, pixels += STEP * pixel)
+        if (lanes == LANES) /* numbers the compiler knows */
+            turn(pixels, pixel, LANES, STEP, STEP, to, channel);
+        else
+            turn(pixels, pixel, lanes, STEP, STEP, to, channel);
+    for (; all > 0; count = 0, all -= STEP, to += STEP)
+        turn(pixels, pixel, lanes, count, all, to, channel);
 }
 
 /* --- weights --- */
+
+INLINE void store_pairs(bf16 *to, __m256i even, __m256i odd)
+{
+    _mm512_storeu_si512(to, pair(_mm512_cvtepu16_epi32(even), _mm512_cvtepu16_epi32(odd)));
+}
 
 INLINE __m512 gather(const float *at, __mmask16 lanes, __m512i index)
 {
