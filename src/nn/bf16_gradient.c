@@ -268,13 +268,15 @@ static void store_blocks(const struct bf16_conv *c, int portion, int block, int 
     const int channels = channels_of(c, portion), first = block * SIDE;
     const int columns = bf16_smaller(columns_of(c, portion) - first, SIDE);
     const int rows = bf16_smaller(c->wide - left * SIDE, SIDE);
-    for (int k = 0; k < columns; k++) {
-        const int channel = portion * SIDE + (first + k) % channels, b = (first + k) / channels;
-        float *to = dw + bf16_stored_in(c, channel) + b;
-        for (int r = 0; r < rows; r++)
+    size_t at[SIDE];
+    for (int k = 0; k < columns; k++)
+        at[k] = bf16_stored_in(c, portion * SIDE + (first + k) % channels) +
+                (size_t)((first + k) / channels);
+    for (int r = 0; r < rows; r++, from += SIDE) {
+        float *to = dw + bf16_stored_wide(c, left * SIDE + r);
+        for (int k = 0; k < columns; k++)
             for (int shift = 0; shift < g->shifts; shift++)
-                to[bf16_stored_wide(c, left * SIDE + r) + (size_t)(shift * g->across)] =
-                    from[shift * BLOCK + r * SIDE + k];
+                to[at[k] + (size_t)(shift * g->across)] = from[shift * BLOCK + k];
     }
 }
 
