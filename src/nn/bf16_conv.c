@@ -370,14 +370,20 @@ static void backward(const void *k, const struct conv_gradient *v)
 
 /* --- the two kernels --- */
 
+/* All shapes but those whose sums of dy would not fit into a row's. */
+static bool sums_fit(const struct conv_conf *c)
+{
+    return (c->up ? 4 : 1) * c->out <= BF16_MAP_MOST;
+}
+
 static bool takes_plain(const struct conv_conf *c, enum dn_isa isa)
 {
-    return c->precision == NN_BF16 && isa >= DN_ISA_AVX512_BF16;
+    return c->precision == NN_BF16 && isa >= DN_ISA_AVX512_BF16 && sums_fit(c);
 }
 
 static bool takes_split(const struct conv_conf *c, enum dn_isa isa)
 {
-    return c->precision == NN_FP32 && isa >= DN_ISA_AMX && bf16_unit_works(BF16_AMX);
+    return c->precision == NN_FP32 && isa >= DN_ISA_AMX && bf16_unit_works(BF16_AMX) && sums_fit(c);
 }
 
 static void *make_plain(const struct conv_conf *c, enum dn_isa isa, struct dn *d,

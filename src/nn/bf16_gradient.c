@@ -26,11 +26,13 @@ enum {
     PARTS_BYTES = 8 << 20, /* partial gradients */
     LEAST_PARTS = 8,
     MOST_PARTS = 64,
-    NARROW_BYTES = 1 << 20, /* gradients up to this size are summed in parts */
+    NARROW_BYTES = 4 << 20, /* gradients up to this size are summed in parts */
     WIDE_PIXELS = 1 << 16,
     SUM_STEPS = 8, /* of pixels at a time: what they read stays in the L1 cache */
     CHUNK_ROWS = 16,
-    LEAST_ROWS = 10, /* of a slab: its neighbours are brought too */
+    SLAB_BYTES = 1200 << 10, /* most of a thread's L2 cache */
+    LEAST_ROWS = 6,          /* of a slab: its neighbours are brought too */
+    MOST_ROWS = 10,          /* so that there are slabs for every thread */
 };
 
 /* Of x, in a portion. */
@@ -70,9 +72,8 @@ static void choose_rows(const struct bf16_conv *c, struct bf16_gradient *g)
     const size_t numbers = (size_t)(c->wide + SIDE * g->lefts + g->copies * g->tiles * LANES);
     const size_t row = numbers * (size_t)f->w * sizeof(bf16) * (size_t)bf16_planes(c);
     g->wide = g->block > NARROW_BYTES && (double)f->n * f->h * f->w <= WIDE_PIXELS;
-    g->rows = g->wide ? bf16_map_rows(&x, c->gap)
-                      : bf16_rows_within(f->h, bf16_rows_of(BF16_SLAB_BYTES, row, LEAST_ROWS),
-                                         LEAST_ROWS);
+    const int fit_rows = bf16_smaller(bf16_rows_of(SLAB_BYTES, row, LEAST_ROWS), MOST_ROWS);
+    g->rows = g->wide ? bf16_map_rows(&x, c->gap) : bf16_rows_within(f->h, fit_rows, LEAST_ROWS);
     g->slabs = g->wide ? 1 : bf16_divide_up(f->h, g->rows);
     g->chunks = bf16_divide_up(g->rows, CHUNK_ROWS);
     const int fit = (int)(PARTS_BYTES / g->block) + LEAST_PARTS;

@@ -10,6 +10,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum { LANES = 16, SLACK = 64, STEP = BF16_SIDE };
+enum { MOST = BF16_MAP_MOST + 2 * LANES }; /* sums: a run may end within a vector */
 
 struct bf16_map bf16_map_plain(int n, int h, int w, int c, const float *at)
 {
@@ -110,11 +111,18 @@ INLINE void store_split(bf16 *to, size_t low, __mmask16 lanes, __m512 v)
     if (low) _mm256_mask_storeu_epi16(to + low, lanes, low_of(v, high));
 }
 
+/* Sums on the way: vector i of what is converted goes to number i mod `vectors`. */
+struct sums {
+    float *at; /* or NULL: not wanted */
+    int vectors;
+};
+
 /* `n` numbers that lie together. */
 INLINE void convert_run(const float *at, const float *sign, float slope, size_t n, bf16 *to,
-                        size_t low)
+                        size_t low, float *sum, int vectors)
 {
     size_t i = 0;
+    int k = 0;
     for (; i + LANES <= n; i += LANES) {
         fetch_to_read(at + i, LANES);
         if (sign) fetch_to_read(sign + i, LANES);
@@ -123,24 +131,39 @@ INLINE void convert_run(const float *at, const float *sign, float slope, size_t 
         const __m256i high = high_of(v);
         _mm256_storeu_si256((__m256i *)(to + i), high);
         if (low) _mm256_storeu_si256((__m256i *)(to + i + low), low_of(v, high));
+        if (!sum) continue;
+        _mm512_store_ps(sum + k * LANES, _mm512_add_ps(_mm512_load_ps(sum + k * LANES), v));
+        k = k + 1 == vectors ? 0 : k + 1;
     }
     if (i == n) return;
     const __mmask16 some = first((int)(n - i));
     __m512 v = _mm512_maskz_loadu_ps(some, at + i);
     if (sign) v = back_through(v, _mm512_maskz_loadu_ps(some, sign + i), slope);
     store_split(to + i, low, some, v);
+    if (sum) _mm512_store_ps(sum + k * LANES, _mm512_add_ps(_mm512_load_ps(sum + k * LANES), v));
 }
 
-static void convert(const float *at, const float *sign, float slope, size_t n, bf16 *to, size_t low)
+INLINE void convert_planes(const float *at, const float *sign, float slope, size_t n, bf16 *to,
+                           size_t low, float *sum, int vectors)
 {
-    if (sign && low)
-        convert_run(at, sign, slope, n, to, low);
-    else if (sign)
-        convert_run(at, sign, slope, n, to, 0);
-    else if (low)
-        convert_run(at, NULL, slope, n, to, low);
+    if (low)
+        convert_run(at, sign, slope, n, to, low, sum, vectors);
     else
-        convert_run(at, NULL, slope, n, to, 0);
+        convert_run(at, sign, slope, n, to, 0, sum, vectors);
+}
+
+/* One function a case. */
+static void convert(const float *at, const float *sign, float slope, size_t n, bf16 *to, size_t low,
+                    struct sums s)
+{
+    if (sign && s.at)
+        convert_planes(at, sign, slope, n, to, low, s.at, s.vectors);
+    else if (sign)
+        convert_planes(at, sign, slope, n, to, low, NULL, 0);
+    else if (s.at)
+        convert_planes(at, NULL, slope, n, to, low, s.at, s.vectors);
+    else
+        convert_planes(at, NULL, slope, n, to, low, NULL, 0);
 }
 
 static void zero(bf16 *to, size_t low, size_t n)
@@ -176,58 +199,52 @@ static struct place place_of(const struct bf16_map *m, int k, int i)
 
 /* --- pixels --- */
 
-/* Adds n numbers, of pixels of c channels, to the c vectors of `sum`: number i to number i mod 16
- * c, which belongs to channel i mod c. */
-static void add_run(const float *at, const float *sign, float slope, size_t n, size_t c, float *sum)
+/* Vectors after which the channels of a dense row begin again, some times over: so many sums do
+ * not wait for each other. */
+static int period(int c)
 {
-    for (size_t i = 0, k = 0; i < n; i += LANES, k = k + 1 == c ? 0 : k + 1) {
-        const __mmask16 some = first((int)(n - i < LANES ? n - i : LANES));
-        __m512 v = _mm512_maskz_loadu_ps(some, at + i);
-        if (sign) v = back_through(v, _mm512_maskz_loadu_ps(some, sign + i), slope);
-        _mm512_storeu_ps(sum + k * LANES, _mm512_add_ps(_mm512_loadu_ps(sum + k * LANES), v));
-    }
+    enum { AT_ONCE = 8 };
+    int vectors = c;
+    while (vectors % 2 == 0 && vectors * LANES / 2 % c == 0)
+        vectors /= 2;
+    return (AT_ONCE + vectors - 1) / vectors * vectors;
 }
 
-/* The sums of a row of a run of `len` channels, in pieces of at most MOST channels' vectors. */
-static void sum_row(const struct bf16_map *m, int run, const struct place *p, double *sum)
+/* Whether a row is one run of numbers. */
+static bool dense(const struct bf16_map *m)
 {
-    enum { MOST = 128 };
-    float part[MOST * LANES];
-    const struct bf16_run *r = &m->run[run];
-    const bool dense = r->pixel == (size_t)r->len && r->len <= MOST;
-    const size_t c = (size_t)r->len;
-    if (dense) {
-        memset(part, 0, c * LANES * sizeof *part);
-        add_run(p->at[run], p->sign[run], m->slope, (size_t)m->w * c, c, part);
-        for (size_t i = 0; i < c * LANES; i++)
-            sum[i % c] += (double)part[i];
-        return;
-    }
-    for (size_t from = 0; from < c; from += LANES) {
-        const int lanes = c - from < LANES ? (int)(c - from) : LANES;
-        memset(part, 0, LANES * sizeof *part);
-        for (int j = 0; j < m->w; j++) {
-            const size_t at = (size_t)j * r->pixel + from;
-            add_run(p->at[run] + at, p->sign[run] ? p->sign[run] + at : NULL, m->slope,
-                    (size_t)lanes, 1, part);
-        }
-        for (int k = 0; k < lanes; k++)
-            sum[from + (size_t)k] += (double)part[k];
-    }
+    return m->runs == 1 && m->run[0].pixel == (size_t)m->c && period(m->c) * LANES <= MOST;
 }
 
-static void pixels_row(const struct bf16_map *m, const struct place *p, bf16 *to, size_t low)
+/* With the sum of each channel, if `sum`. */
+static void dense_row(const struct bf16_map *m, const struct place *p, bf16 *to, size_t low,
+                      double *sum)
 {
-    if (m->runs == 1 && m->run[0].pixel == (size_t)m->c) {
-        convert(p->at[0], p->sign[0], m->slope, (size_t)m->w * (size_t)m->c, to, low);
-        return;
-    }
+    _Alignas(64) float part[MOST];
+    const struct sums s = {sum ? part : NULL, period(m->c)};
+    const int numbers = s.vectors * LANES;
+    if (sum) memset(part, 0, (size_t)numbers * sizeof *part);
+    convert(p->at[0], p->sign[0], m->slope, (size_t)m->w * (size_t)m->c, to, low, s);
+    for (int i = 0, c = 0; sum && i < numbers; i++, c = c + 1 == m->c ? 0 : c + 1)
+        sum[c] += (double)part[i];
+}
+
+/* The sums of a run begin at a vector of their own. */
+static void pixels_row(const struct bf16_map *m, const struct place *p, bf16 *to, size_t low,
+                       double *sum)
+{
+    _Alignas(64) float part[MOST];
+    const int second = (m->run[0].len + LANES - 1) / LANES * LANES;
+    if (sum) memset(part, 0, (size_t)(m->c + 2 * LANES) * sizeof *part);
     for (int j = 0; j < m->w; j++)
         for (int r = 0; r < m->runs; r++) {
             const size_t at = (size_t)j * m->run[r].pixel, len = (size_t)m->run[r].len;
-            convert(p->at[r] + at, p->sign[r] ? p->sign[r] + at : NULL, m->slope, len, to, low);
+            const struct sums s = {sum ? part + r * second : NULL, MOST};
+            convert(p->at[r] + at, p->sign[r] ? p->sign[r] + at : NULL, m->slope, len, to, low, s);
             to += len;
         }
+    for (int c = 0; sum && c < m->c; c++)
+        sum[c] += (double)part[c < m->run[0].len ? c : second + c - m->run[0].len];
 }
 
 void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool begin, bool end,
@@ -243,11 +260,9 @@ void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool
             continue;
         }
         const struct place p = place_of(m, k, i);
-        pixels_row(m, &p, to, low);
+        double *const sum_here = row < from + halo || row >= from + rows - halo ? NULL : sum;
+        (dense(m) ? dense_row : pixels_row)(m, &p, to, low, sum_here);
         zero(to + (size_t)m->w * c, low, (size_t)gap * c);
-        if (!sum || row < from + halo || row >= from + rows - halo) continue;
-        for (int r = 0, channel = 0; r < m->runs; channel += m->run[r++].len)
-            sum_row(m, r, &p, sum + channel);
     }
     if (end) zero(to, low, SLACK + (size_t)gap * c);
 }

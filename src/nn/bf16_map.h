@@ -13,6 +13,7 @@ struct bf16_run {
     int len;   /* channels */
     size_t image, row, pixel;
 };
+enum { BF16_MAP_MOST = 1 << 12 }; /* channels, of a map that is summed */
 struct bf16_map {
     int n, h, w, c; /* c: of all runs */
     int runs;
