@@ -327,6 +327,16 @@ static struct bf16_map map_in(const struct bf16_conv *c, const float *const x[2]
     return bf16_map_joined(f->n, f->h, f->w, f->first, x[0], f->in - f->first, x[1]);
 }
 
+static struct bf16_map map_x(const struct bf16_conv *c, const struct conv_x *x)
+{
+    struct bf16_map m = map_in(c, x->at);
+    for (int r = 0; r < m.runs; r++)
+        if (c->conf.norm[r].tile)
+            m.run[r].norm =
+                (struct bf16_norm){x->norm[r], c->conf.norm[r].tile, c->conf.norm[r].slope};
+    return m;
+}
+
 static struct bf16_map map_out(const struct bf16_conv *c, const float *y)
 {
     const struct conv_conf *f = &c->conf;
@@ -334,13 +344,13 @@ static struct bf16_map map_out(const struct bf16_conv *c, const float *y)
                  : bf16_map_plain(f->n, f->h, f->w, f->out, y);
 }
 
-static void forward(const void *k, const float *const x[2], const void *packed, float *y,
+static void forward(const void *k, const struct conv_x *x, const void *packed, float *y,
                     void *scratch)
 {
     const struct bf16_conv *c = k;
     const float *bias = packed;
     const struct bf16_job j = {.p = &c->forward,
-                               .x = map_in(c, x),
+                               .x = map_x(c, x),
                                .y = map_out(c, y),
                                .weights = (const bf16 *)(bias + bias_len(c)),
                                .bias = bias,
@@ -364,7 +374,7 @@ static void backward(const void *k, const struct conv_gradient *v)
                                   .split = c->split};
     const bool wanted = v->dx[0] || v->dx[1], alone = wanted && c->weights.wide;
     if (alone) run_pass(&data, c->unit, v->scratch);
-    bf16_gradient_run(c, map_in(c, v->x), map, wanted && !alone ? &data : NULL, v->dw, v->db,
+    bf16_gradient_run(c, map_x(c, &v->x), map, wanted && !alone ? &data : NULL, v->dw, v->db,
                       v->scratch);
 }
 
@@ -409,6 +419,7 @@ static void describe(const void *k, char *text, size_t size)
 
 const struct conv_kernel conv_bf16 = {.name = "bf16",
                                       .joins = true,
+                                      .applies_norm = true,
                                       .takes = takes_plain,
                                       .make = make_plain,
                                       .free = mem_free,
@@ -418,6 +429,7 @@ const struct conv_kernel conv_bf16 = {.name = "bf16",
                                       .describe = describe};
 const struct conv_kernel conv_bf16_split = {.name = "bf16 split",
                                             .joins = true,
+                                            .applies_norm = true,
                                             .takes = takes_split,
                                             .make = make_split,
                                             .free = mem_free,

@@ -4,6 +4,7 @@
 
 #ifdef __AVX512BF16__
 
+#include <assert.h>
 #include <immintrin.h>
 #include <string.h>
 
@@ -16,7 +17,13 @@ struct bf16_map bf16_map_plain(int n, int h, int w, int c, const float *at)
 {
     const size_t pixel = (size_t)c, row = pixel * (size_t)w;
     return (struct bf16_map){
-        n, h, w, c, 1, {{at, NULL, c, row * (size_t)h, row, pixel}}, .slope = 1.0f};
+        n,
+        h,
+        w,
+        c,
+        1,
+        {{.at = at, .len = c, .image = row * (size_t)h, .row = row, .pixel = pixel}},
+        .slope = 1.0f};
 }
 
 struct bf16_map bf16_map_joined(int n, int h, int w, int ca, const float *a, int cb, const float *b)
@@ -31,7 +38,8 @@ struct bf16_map bf16_map_joined(int n, int h, int w, int ca, const float *a, int
 struct bf16_map bf16_map_up(int n, int h, int w, int c, const float *at)
 {
     const size_t pixel = 2 * (size_t)c, row = pixel * (size_t)w, image = 2 * row * (size_t)h;
-    const struct bf16_run upper = {at, NULL, 2 * c, image, 2 * row, pixel};
+    const struct bf16_run upper = {
+        .at = at, .len = 2 * c, .image = image, .row = 2 * row, .pixel = pixel};
     struct bf16_run lower = upper;
     lower.at = at + row;
     return (struct bf16_map){n, h, w, 4 * c, 2, {upper, lower}, .slope = 1.0f};
@@ -73,6 +81,7 @@ struct bf16_map bf16_map_part(const struct bf16_map *m, int from, int channels)
         *run = m->run[r];
         run->at += from;
         if (run->sign) run->sign += from;
+        if (run->norm.at) run->norm.at += from;
         run->len = run->len - from < channels ? run->len - from : channels;
         channels -= run->len;
         from += run->len;
@@ -104,66 +113,80 @@ INLINE __m512 back_through(__m512 d, __m512 y, float slope)
     return _mm512_mask_mul_ps(d, dead, d, _mm512_set1_ps(slope));
 }
 
-INLINE void store_split(bf16 *to, size_t low, __mmask16 lanes, __m512 v)
-{
-    const __m256i high = high_of(v);
-    _mm256_mask_storeu_epi16(to, lanes, high);
-    if (low) _mm256_mask_storeu_epi16(to + low, lanes, low_of(v, high));
-}
-
-/* Sums on the way: vector i of what is converted goes to number i mod `vectors`. */
-struct sums {
-    float *at; /* or NULL: not wanted */
-    int vectors;
+struct numbers {            /* that lie together */
+    const float *at, *sign; /* sign: or NULL (struct bf16_run) */
+    float slope;
+    struct bf16_norm norm; /* its vectors are those of the numbers, again and again */
+    float *sum;            /* or NULL; vector i is added to number i mod `sums` */
+    int sums;
+    size_t n;
 };
 
-/* `n` numbers that lie together. */
-INLINE void convert_run(const float *at, const float *sign, float slope, size_t n, bf16 *to,
-                        size_t low, float *sum, int vectors)
+/* What is known where it is compiled. */
+struct way {
+    bool back, norm, sum, split;
+};
+
+INLINE __m512 normalised(const struct bf16_norm *n, size_t place, __mmask16 some, __m512 x)
 {
-    size_t i = 0;
-    int k = 0;
-    for (; i + LANES <= n; i += LANES) {
-        fetch_to_read(at + i, LANES);
-        if (sign) fetch_to_read(sign + i, LANES);
-        __m512 v = _mm512_loadu_ps(at + i);
-        if (sign) v = back_through(v, _mm512_loadu_ps(sign + i), slope);
-        const __m256i high = high_of(v);
-        _mm256_storeu_si256((__m256i *)(to + i), high);
-        if (low) _mm256_storeu_si256((__m256i *)(to + i + low), low_of(v, high));
-        if (!sum) continue;
-        _mm512_store_ps(sum + k * LANES, _mm512_add_ps(_mm512_load_ps(sum + k * LANES), v));
-        k = k + 1 == vectors ? 0 : k + 1;
-    }
-    if (i == n) return;
-    const __mmask16 some = first((int)(n - i));
-    __m512 v = _mm512_maskz_loadu_ps(some, at + i);
-    if (sign) v = back_through(v, _mm512_maskz_loadu_ps(some, sign + i), slope);
-    store_split(to + i, low, some, v);
-    if (sum) _mm512_store_ps(sum + k * LANES, _mm512_add_ps(_mm512_load_ps(sum + k * LANES), v));
+    const float *at = n->at + place;
+    const __m512 mean = _mm512_maskz_loadu_ps(some, at);
+    const __m512 scale = _mm512_maskz_loadu_ps(some, at + n->tile);
+    const __m512 shift = _mm512_maskz_loadu_ps(some, at + 2 * n->tile);
+    const __m512 z = _mm512_fmadd_ps(_mm512_sub_ps(x, mean), scale, shift);
+    const __mmask16 below = _mm512_cmp_ps_mask(z, _mm512_setzero_ps(), _CMP_LT_OQ); /* no NaN is */
+    return _mm512_mask_mul_ps(z, below, z, _mm512_set1_ps(n->slope));
 }
 
-INLINE void convert_planes(const float *at, const float *sign, float slope, size_t n, bf16 *to,
-                           size_t low, float *sum, int vectors)
+INLINE void convert_vector(const struct numbers *f, struct way way, size_t i, size_t place, int sum,
+                           __mmask16 some, bf16 *to, size_t low)
+{
+    __m512 v = _mm512_maskz_loadu_ps(some, f->at + i);
+    if (way.norm) v = normalised(&f->norm, place, some, v);
+    if (way.back) v = back_through(v, _mm512_maskz_loadu_ps(some, f->sign + i), f->slope);
+    const __m256i high = high_of(v);
+    _mm256_mask_storeu_epi16(to + i, some, high);
+    if (way.split) _mm256_mask_storeu_epi16(to + i + low, some, low_of(v, high));
+    if (!way.sum) return;
+    float *s = f->sum + sum * LANES;
+    _mm512_store_ps(s, _mm512_add_ps(_mm512_load_ps(s), v));
+}
+
+INLINE void convert_run(const struct numbers *f, struct way way, bf16 *to, size_t low)
+{
+    size_t i = 0, place = 0;
+    int sum = 0;
+    for (; i + LANES <= f->n; i += LANES) {
+        fetch_to_read(f->at + i, LANES);
+        if (way.back) fetch_to_read(f->sign + i, LANES);
+        convert_vector(f, way, i, place, sum, first(LANES), to, low);
+        if (way.norm) place = place + LANES == f->norm.tile ? 0 : place + LANES;
+        if (way.sum) sum = sum + 1 == f->sums ? 0 : sum + 1;
+    }
+    if (i < f->n) convert_vector(f, way, i, place, sum, first((int)(f->n - i)), to, low);
+}
+
+INLINE void convert_planes(const struct numbers *f, struct way way, bf16 *to, size_t low)
 {
     if (low)
-        convert_run(at, sign, slope, n, to, low, sum, vectors);
+        convert_run(f, (struct way){way.back, way.norm, way.sum, true}, to, low);
     else
-        convert_run(at, sign, slope, n, to, 0, sum, vectors);
+        convert_run(f, (struct way){way.back, way.norm, way.sum, false}, to, 0);
 }
 
-/* One function a case. */
-static void convert(const float *at, const float *sign, float slope, size_t n, bf16 *to, size_t low,
-                    struct sums s)
+static void convert(const struct numbers *f, bf16 *to, size_t low)
 {
-    if (sign && s.at)
-        convert_planes(at, sign, slope, n, to, low, s.at, s.vectors);
-    else if (sign)
-        convert_planes(at, sign, slope, n, to, low, NULL, 0);
-    else if (s.at)
-        convert_planes(at, NULL, slope, n, to, low, s.at, s.vectors);
+    assert(!f->norm.at || (!f->sign && !f->sum)); /* x has the one, dy the others */
+    if (f->norm.at)
+        convert_planes(f, (struct way){.norm = true}, to, low);
+    else if (f->sign && f->sum)
+        convert_planes(f, (struct way){.back = true, .sum = true}, to, low);
+    else if (f->sign)
+        convert_planes(f, (struct way){.back = true}, to, low);
+    else if (f->sum)
+        convert_planes(f, (struct way){.sum = true}, to, low);
     else
-        convert_planes(at, NULL, slope, n, to, low, NULL, 0);
+        convert_planes(f, (struct way){.sum = false}, to, low);
 }
 
 static void zero(bf16 *to, size_t low, size_t n)
@@ -182,8 +205,9 @@ static bool find_row(const struct bf16_map *m, int gap, int row, int *k, int *i)
     return *i >= 0 && *k < m->n;
 }
 
-struct place { /* a row or pixel of each run */
+struct place { /* a row of each run */
     const float *at[2], *sign[2];
+    struct bf16_norm norm[2];
 };
 
 static struct place place_of(const struct bf16_map *m, int k, int i)
@@ -193,6 +217,8 @@ static struct place place_of(const struct bf16_map *m, int k, int i)
         const size_t offset = (size_t)k * m->run[r].image + (size_t)i * m->run[r].row;
         p.at[r] = m->run[r].at + offset;
         p.sign[r] = m->run[r].sign ? m->run[r].sign + offset : NULL;
+        p.norm[r] = m->run[r].norm;
+        if (p.norm[r].at) p.norm[r].at += 3 * p.norm[r].tile * (size_t)k;
     }
     return p;
 }
@@ -221,10 +247,16 @@ static void dense_row(const struct bf16_map *m, const struct place *p, bf16 *to,
                       double *sum)
 {
     _Alignas(64) float part[MOST];
-    const struct sums s = {sum ? part : NULL, period(m->c)};
-    const int numbers = s.vectors * LANES;
+    const struct numbers f = {.at = p->at[0],
+                              .sign = p->sign[0],
+                              .slope = m->slope,
+                              .norm = p->norm[0],
+                              .sum = sum ? part : NULL,
+                              .sums = period(m->c),
+                              .n = (size_t)m->w * (size_t)m->c};
+    const int numbers = f.sums * LANES;
     if (sum) memset(part, 0, (size_t)numbers * sizeof *part);
-    convert(p->at[0], p->sign[0], m->slope, (size_t)m->w * (size_t)m->c, to, low, s);
+    convert(&f, to, low);
     for (int i = 0, c = 0; sum && i < numbers; i++, c = c + 1 == m->c ? 0 : c + 1)
         sum[c] += (double)part[i];
 }
@@ -236,12 +268,21 @@ static void pixels_row(const struct bf16_map *m, const struct place *p, bf16 *to
     _Alignas(64) float part[MOST];
     const int second = (m->run[0].len + LANES - 1) / LANES * LANES;
     if (sum) memset(part, 0, (size_t)(m->c + 2 * LANES) * sizeof *part);
+    struct numbers f[2];
+    for (int r = 0; r < m->runs; r++)
+        f[r] = (struct numbers){.at = p->at[r],
+                                .sign = p->sign[r],
+                                .slope = m->slope,
+                                .norm = p->norm[r],
+                                .sum = sum ? part + r * second : NULL,
+                                .sums = MOST,
+                                .n = (size_t)m->run[r].len};
     for (int j = 0; j < m->w; j++)
         for (int r = 0; r < m->runs; r++) {
-            const size_t at = (size_t)j * m->run[r].pixel, len = (size_t)m->run[r].len;
-            const struct sums s = {sum ? part + r * second : NULL, MOST};
-            convert(p->at[r] + at, p->sign[r] ? p->sign[r] + at : NULL, m->slope, len, to, low, s);
-            to += len;
+            convert(&f[r], to, low);
+            f[r].at += m->run[r].pixel;
+            if (f[r].sign) f[r].sign += m->run[r].pixel;
+            to += f[r].n;
         }
     for (int c = 0; sum && c < m->c; c++)
         sum[c] += (double)part[c < m->run[0].len ? c : second + c - m->run[0].len];

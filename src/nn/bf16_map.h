@@ -6,12 +6,18 @@
 
 /* A map (N,H,W,C) whose channels come from one or two places: the halves of a joined map, or, for
  * a transposed convolution, the two rows of y below a pixel of x. Distances in floats. */
+struct bf16_norm {   /* and ReLU, to be applied (norm_piece.h) */
+    const float *at; /* means, scales and shifts, `tile` of each, 3 `tile` from image to image */
+    size_t tile;     /* whole columns of 16, and whole pixels */
+    float slope;
+};
 struct bf16_run {
     const float *at;
     const float
         *sign; /* or NULL: what has passed a ReLU of `slope`, to pass `at` back through it */
     int len;   /* channels */
     size_t image, row, pixel;
+    struct bf16_norm norm; /* of `at`; NULL: none */
 };
 enum { BF16_MAP_MOST = 1 << 12 }; /* channels, of a map that is summed */
 struct bf16_map {

@@ -113,6 +113,10 @@ static int norm_plan(struct node *n, struct err *e)
     n->need.forward = images * c.tile * (2 * sizeof(double) * (size_t)c.pieces + 6 * sizeof(float));
     n->need.backward = n->need.forward;
     n->need.keep = images * (size_t)c.channels * sizeof(struct stat);
+    if (n->read_as_norm && !drops(n)) {
+        n->note = (struct note){.tile = c.tile, .slope = n->slope};
+        n->need.note = images * 3 * c.tile * sizeof(float);
+    }
     if (!drops(n)) return 0;
     n->need.keep += images * dropout_bytes(c.len);
     return dropout_fits(c.len, e);
@@ -193,7 +197,9 @@ static void finish_forward(const struct cut *c, const struct io *io, int image)
         for (int k = first; k < first + width; k++)
             st[k] = of;
     }
-    coefficients(c, io, image, coefs_of(c, io->scratch_forward, image));
+    coefficients(c, io, image,
+                 io->note ? (float *)io->note + 3 * c->tile * (size_t)image
+                          : coefs_of(c, io->scratch_forward, image));
 }
 
 static void sum_forward(const struct node *n, const struct io *io, const struct cut *c, int image,
@@ -234,10 +240,12 @@ static void norm_forward(const struct node *n, const struct io *io)
 #pragma omp for
         for (int i = 0; i < c.images; i++)
             finish_forward(&c, io, i);
+        if (!n->note.tile) { /* else the reader does it */
 #pragma omp for collapse(2)
-        for (int i = 0; i < c.images; i++)
-            for (int p = 0; p < c.pieces; p++)
-                apply_forward(n, io, &c, i, p);
+            for (int i = 0; i < c.images; i++)
+                for (int p = 0; p < c.pieces; p++)
+                    apply_forward(n, io, &c, i, p);
+        }
     }
 }
 

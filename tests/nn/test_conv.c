@@ -34,7 +34,7 @@ static double tolerance(bool rounded, size_t numbers)
 
 #define SHAPE(n, h, w, in, out, side, up)                                                          \
     {                                                                                              \
-        n, h, w, in, out, in, side, up, true, true, true, 1.0f, NN_FP32                            \
+        n, h, w, in, out, in, side, up, true, true, true, 1.0f, {{0}}, NN_FP32                     \
     }
 
 static const struct conv_conf shapes[] = {
@@ -214,12 +214,12 @@ static void run(const struct choice *v, const struct conv_conf *c, struct arrays
     for (int i = Y; i <= DB; i++)
         memset(a->at[i], 0xff, a->len[i] * sizeof(float));
     v->kernel->pack(k, a->at[W], c->bias ? a->at[B] : NULL, packed);
-    v->kernel->forward(k, (const float *const[]){a->at[X], NULL}, packed, a->at[Y], forward);
+    v->kernel->forward(k, &(struct conv_x){.at = {a->at[X], NULL}}, packed, a->at[Y], forward);
     release(forward, need.forward);
     if (c->backward) {
         void *backward = guarded(need.backward);
         v->kernel->backward(
-            k, &(struct conv_gradient){.x = {a->at[X], NULL},
+            k, &(struct conv_gradient){.x.at = {a->at[X], NULL},
                                        .y = a->at[Y],
                                        .dy = a->at[DY],
                                        .packed = packed,
