@@ -49,6 +49,7 @@ struct bf16_job { /* a pass over a batch */
     const float *bias; /* as packed, or NULL */
     float slope;
     bool split;
+    double *sums; /* a part a slab and group (struct note), or NULL */
 };
 /* Slab `slab` of all images, whose pixels and `gap` rows around are at x. */
 void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int slab, const bf16 *x);

@@ -126,8 +126,9 @@ static void space_to_depth(const struct conv_conf *c, const float *y, const floa
 }
 
 static void direct_forward(const void *k, const struct conv_x *x, const void *packed, float *y,
-                           void *scratch)
+                           double *sums, void *scratch)
 {
+    (void)sums; /* need.parts is 0 */
     const struct direct *d = k;
     const struct conv_conf *c = &d->conf;
     const unsigned char *weights = (const unsigned char *)packed + d->bias + d->weights;

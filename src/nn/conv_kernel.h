@@ -29,8 +29,9 @@ struct conv_conf {
     enum nn_precision precision;
 };
 
-struct conv_need { /* bytes */
-    size_t packed, forward, backward;
+struct conv_need {
+    size_t packed, forward, backward; /* bytes */
+    int parts, columns;               /* of sums (struct note); 0: cannot sum */
 };
 
 struct conv_x {                   /* one map, or two that are joined */
@@ -57,7 +58,7 @@ struct conv_kernel {
     /* Brings weights and bias (or NULL) into `packed`. */
     void (*pack)(const void *k, const float *weights, const float *bias, void *packed);
     void (*forward)(const void *k, const struct conv_x *x, const void *packed, float *y,
-                    void *scratch);
+                    double *sums /* or NULL */, void *scratch);
     void (*backward)(const void *k, const struct conv_gradient *g);
     void (*describe)(const void *k, char *text, size_t size);
 };

@@ -65,6 +65,10 @@ int conv_node_plan(struct node *n, struct conv_conf c, struct err *e)
         return err_wrap(e, "%dx%d convolution of %d x %d x %d x %d to %d channels", c.side, c.side,
                         c.n, c.h, c.w, c.in, c.out);
     n->need.packed = need.packed;
+    if (n->read_for_sums && need.parts) {
+        n->note = (struct note){.parts = need.parts, .columns = need.columns};
+        n->need.note = (size_t)(c.n * need.parts) * 2 * (size_t)need.columns * sizeof(double);
+    }
     if (n->nin == 2 && !s->kernel->joins)
         s->joined = mem_lines(shape_len(n->x[0]) / (size_t)c.first * (size_t)c.in * sizeof(float));
     n->need.forward = s->joined + need.forward;
@@ -86,7 +90,7 @@ void conv_node_forward(const struct node *n, const struct io *io)
     if (s->joined) concat_join(n->x, io->x, joined);
     const struct conv_x x = {{s->joined ? joined : io->x[0], io->x[1]},
                              {io->notes[0], io->notes[1]}};
-    s->kernel->forward(s->k, &x, io->packed, io->y[0],
+    s->kernel->forward(s->k, &x, io->packed, io->y[0], io->note,
                        (unsigned char *)io->scratch_forward + s->joined);
 }
 

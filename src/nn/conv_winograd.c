@@ -73,8 +73,9 @@ static void winograd_pack(const void *k, const float *weights, const float *bias
 }
 
 static void winograd_forward(const void *k, const struct conv_x *x, const void *packed, float *y,
-                             void *scratch)
+                             double *sums, void *scratch)
 {
+    (void)sums; /* need.parts is 0 */
     const struct winograd *w = k;
     wino_forward(w->wino, x->at[0], weights_in(w, packed), w->biased ? packed : NULL, w->slope, y,
                  scratch);

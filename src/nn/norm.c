@@ -136,6 +136,20 @@ static struct norm_piece piece_of(const struct node *n, const struct io *io, con
                                .mask = drops(n) ? mask_of(c, io, image) + from / 8 : NULL};
 }
 
+/* Sum of x and x^2 of a channel, as the writer of x has left them. */
+static void fold_note(const struct node *n, const struct io *io, int image, int channel,
+                      double sum[2])
+{
+    const struct note *t = &n->notes[0];
+    const double *s = (const double *)io->notes[0] + (size_t)(image * t->parts * 2 * t->columns);
+    sum[0] = sum[1] = 0.0;
+    for (int p = 0; p < t->parts; p++, s += 2 * t->columns)
+        for (int k = channel; k < t->columns; k += n->x[0].c) {
+            sum[0] += s[k];
+            sum[1] += s[t->columns + k];
+        }
+}
+
 /* Two sums of a channel, over all pieces in order. */
 static void fold(const struct cut *c, void *scratch, int image, int channel, double sum[2])
 {
@@ -180,7 +194,8 @@ static void coefficients(const struct cut *c, const struct io *io, int image, fl
         repeat(c, mean + (size_t)k * c->tile);
 }
 
-static void finish_forward(const struct cut *c, const struct io *io, int image)
+static void finish_forward(const struct node *n, const struct cut *c, const struct io *io,
+                           int image)
 {
     const int width = c->channels / c->groups;
     const double count = (double)(c->len / (size_t)c->channels) * width;
@@ -188,7 +203,10 @@ static void finish_forward(const struct cut *c, const struct io *io, int image)
     for (int first = 0; first < c->channels; first += width) {
         double sum = 0.0, squares = 0.0, part[2];
         for (int k = first; k < first + width; k++) {
-            fold(c, io->scratch_forward, image, k, part);
+            if (n->notes[0].parts)
+                fold_note(n, io, image, k, part);
+            else
+                fold(c, io->scratch_forward, image, k, part);
             sum += part[0];
             squares += part[1];
         }
@@ -233,13 +251,15 @@ static void norm_forward(const struct node *n, const struct io *io)
     const struct cut c = cut_of(n);
 #pragma omp parallel
     {
+        if (!n->notes[0].parts) { /* else the sums are there */
 #pragma omp for collapse(2)
-        for (int i = 0; i < c.images; i++)
-            for (int p = 0; p < c.pieces; p++)
-                sum_forward(n, io, &c, i, p);
+            for (int i = 0; i < c.images; i++)
+                for (int p = 0; p < c.pieces; p++)
+                    sum_forward(n, io, &c, i, p);
+        }
 #pragma omp for
         for (int i = 0; i < c.images; i++)
-            finish_forward(&c, io, i);
+            finish_forward(n, &c, io, i);
         if (!n->note.tile) { /* else the reader does it */
 #pragma omp for collapse(2)
             for (int i = 0; i < c.images; i++)
@@ -347,7 +367,8 @@ static void norm_backward(const struct node *n, const struct io *io)
 
 const struct op op_norm = {.name = "norm",
                            .nout = 1,
-                           .flags = OP_INPLACE | OP_KEEPS_X | OP_ACTIVATES | OP_DROPS,
+                           .flags =
+                               OP_INPLACE | OP_KEEPS_X | OP_ACTIVATES | OP_DROPS | OP_READS_SUMS,
                            .plan = norm_plan,
                            .forward = norm_forward,
                            .backward = norm_backward};

@@ -33,6 +33,7 @@ enum op_flag {
     OP_ACTIVATES = 64, /* can end in a ReLU: sealing folds one that follows into `slope` */
     OP_DROPS = 128,    /* can end in a dropout, behind the ReLU: likewise, into `drop` */
     OP_JOINS = 256,    /* reads a joined map from its two halves: sealing cuts the concat before */
+    OP_READS_SUMS = 512, /* has a use for sums of x (struct note) */
 };
 
 /* What a node leaves for the one that reads its result, to save it a pass over memory. */
@@ -40,6 +41,9 @@ struct note {
     size_t tile; /* of a norm that the reader is to apply; 0: none. Its y is then its x, and the
                   * note has, for each image, `tile` means, scales and shifts (norm_piece.h) */
     float slope; /* of the ReLU behind that norm */
+    int parts;   /* of sums of y: for each image and part, those of each column and of its square,
+                  * in double; 0: none */
+    int columns; /* number k is of channel k mod C */
 };
 
 struct param_spec { /* a parameter of a node: "PREFIX.weight" */
@@ -81,6 +85,7 @@ struct node { /* of a plan */
     float slope;         /* of the ReLU that y[0] has passed (relu.h); 1: none */
     struct dropout drop; /* that y[0] has passed behind it; of rate 0: none */
     bool read_as_norm;   /* whoever reads y[0] can apply a norm: this one, if it is one */
+    bool read_for_sums;  /* whoever reads y[0] has a use for its sums */
     struct note note, notes[OP_IN]; /* left for the reader of y[0]; found with x */
     bool training;                  /* dropout is active, `keep` survives until backward */
     enum nn_precision precision;

@@ -148,6 +148,7 @@ static void pass_notes(struct plan *p, int i)
     struct node *n = &p->node[i];
     const struct node *reader = reader_of(p, i);
     n->read_as_norm = reader && reader->op->applies_norm && reader->op->applies_norm(reader);
+    n->read_for_sums = reader && reader->flags & OP_READS_SUMS;
     for (int k = 0; k < n->nin; k++) {
         const struct node *writer = &p->node[p->g->value[p->g->node[i].in[k]].node];
         n->notes[k] = writer->note;
