@@ -67,8 +67,8 @@ static int setup(void **state)
     shell_run("mkdir -p knee/multicoil_train");
     write_scan("knee/multicoil_train/f1.h5", 4, 64, 36, 32, 32, "a", false);
     write_scan("knee/multicoil_train/f2.h5", 2, 64, 20, 32, 32, "b", false); /* narrow */
-    write_scan("knee/multicoil_train/f3.h5", 0, 64, 37, 32, 26, "c", false); /* one coil */
-    write_scan("knee/multicoil_train/f4.h5", 5, 64, 40, 32, 26, "d", false);
+    write_scan("knee/multicoil_train/f3.h5", 0, 64, 37, 32, 28, "c", false); /* one coil */
+    write_scan("knee/multicoil_train/f4.h5", 5, 64, 40, 32, 28, "d", false);
     shell_write("train.json", "{\"images\": [{\"file_name\": \"f1.h5\", \"num_slices\": 2}, "
                               "{\"file_name\": \"f2.h5\"}, {\"file_name\": \"f3.h5\"}]}");
     shell_write("val.json", "[\"f4.h5\"]");
