@@ -21,6 +21,11 @@ const struct cfg_field jsense_fields[] = {
     CFG_INT(struct jsense_conf, inner_iterations, "10", 1, 1000, "",
             "conjugate gradient steps for each half of an alternation"),
     CFG_REAL(struct jsense_conf, lambda, "0", 0, 1e6, "", "weight of the kernels' energy"),
+    CFG_TEXT(struct jsense_conf, maps, "",
+             "folder of coil sensitivities made elsewhere, for every scan NAME a file NAME.h5 with "
+             "a complex dataset 'maps' (slice, coil, height, width), or BART's NAME.cfl and "
+             "NAME.hdr with the dimensions (height, width, slice, coil); they are normalised and "
+             "used instead of JSENSE"),
     CFG_END};
 
 static int at_most(int a, int b)

@@ -14,8 +14,13 @@ struct jsense_conf {
     double calibration; /* side of the calibration square as a fraction of the phase width */
     int iterations, inner_iterations;
     double lambda;
+    const char *maps; /* folder of maps made elsewhere (maps_file.h); "" or NULL: none */
 };
 extern const struct cfg_field jsense_fields[];
+static inline bool jsense_given(const struct jsense_conf *c)
+{
+    return c->maps && *c->maps;
+}
 
 struct jsense { /* work space of one thread for one (coils, h, w) */
     struct jsense_conf conf;

@@ -17,14 +17,16 @@ int reference_init(struct reference *r, const struct scan *s, const struct jsens
                             .width = s->width};
     /* There and back again would only add rounding errors. */
     const bool same = s->readout == s->height && s->phase == s->width;
-    if ((r->jsense = jsense_new(c, s->coils, s->height, s->width, e)) &&
-        (r->inverse = fft_fit_new(s->readout, s->phase, s->height, s->width, e)) &&
-        (same || (r->centre = dft_new(s->height, s->width, r->jsense->rows, r->jsense->cols, e))) &&
-        (r->raw = mem_new(coils * (size_t)s->readout * (size_t)s->phase, one, e)) &&
-        (r->images = mem_new(coils * pixels, one, e)) &&
-        (r->square = mem_new(coils * (size_t)r->jsense->rows * (size_t)r->jsense->cols, one, e)) &&
-        (r->kernels = mem_new(coils * k * k, one, e)) && (r->image = mem_new(pixels, one, e)) &&
-        (r->rss = mem_new(pixels, sizeof *r->rss, e)))
+    if ((r->inverse = fft_fit_new(s->readout, s->phase, s->height, s->width, e)) &&
+        (r->images = mem_new(coils * pixels, one, e)) && (r->image = mem_new(pixels, one, e)) &&
+        (r->rss = mem_new(pixels, sizeof *r->rss, e)) &&
+        (jsense_given(c) ||
+         ((r->jsense = jsense_new(c, s->coils, s->height, s->width, e)) &&
+          (same ||
+           (r->centre = dft_new(s->height, s->width, r->jsense->rows, r->jsense->cols, e))) &&
+          (r->square =
+               mem_new(coils * (size_t)r->jsense->rows * (size_t)r->jsense->cols, one, e)) &&
+          (r->kernels = mem_new(coils * k * k, one, e)))))
         return 0;
     reference_release(r);
     return -1;
@@ -35,18 +37,18 @@ void reference_release(struct reference *r)
     jsense_free(r->jsense);
     fft_fit_free(r->inverse);
     dft_free(r->centre);
-    void *const all[] = {r->raw, r->images, r->square, r->kernels, r->image, r->rss};
+    void *const all[] = {r->images, r->square, r->kernels, r->image, r->rss};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]);
     *r = (struct reference){0};
 }
 
-void reference_images(struct reference *r)
+void reference_images(struct reference *r, const float complex *raw)
 {
-    const size_t raw = (size_t)r->readout * (size_t)r->phase;
+    const size_t samples = (size_t)r->readout * (size_t)r->phase;
     const size_t pixels = (size_t)r->height * (size_t)r->width;
     for (size_t c = 0; c < (size_t)r->coils; c++)
-        fft_fit_inverse(r->inverse, r->raw + c * raw, r->images + c * pixels);
+        fft_fit_inverse(r->inverse, raw + c * samples, r->images + c * pixels);
 }
 
 static int check_result(const struct reference *r, bool calibrated, struct err *e)
@@ -64,17 +66,30 @@ static int check_result(const struct reference *r, bool calibrated, struct err *
     return err_hint(e, "is the k-space stored with its centre in the corner, or masked?");
 }
 
-int reference_make(struct reference *r, struct err *e)
+/* False when there is nothing to calibrate with. */
+static bool estimate(struct reference *r, const float complex *raw)
 {
     const size_t pixels = (size_t)r->height * (size_t)r->width;
     const size_t square = (size_t)r->jsense->rows * (size_t)r->jsense->cols;
-    reference_images(r);
     if (r->centre)
         for (size_t c = 0; c < (size_t)r->coils; c++)
             dft_centre(r->centre, r->images + c * pixels, r->square + c * square);
     else
-        jsense_square(r->jsense, r->raw, r->square);
-    bool calibrated = jsense_kernels(r->jsense, r->square, r->kernels);
-    jsense_combine(r->jsense, r->kernels, r->images, r->image, r->rss);
+        jsense_square(r->jsense, raw, r->square);
+    return jsense_kernels(r->jsense, r->square, r->kernels);
+}
+
+int reference_make(struct reference *r, const float complex *raw, const float complex *maps,
+                   struct err *e)
+{
+    bool calibrated = true;
+    reference_images(r, raw);
+    if (maps) {
+        coils_combine(maps, r->images, r->coils, r->height, r->width, r->image);
+        coils_rss(r->images, r->coils, r->height, r->width, r->rss);
+    } else {
+        calibrated = estimate(r, raw);
+        jsense_combine(r->jsense, r->kernels, r->images, r->image, r->rss);
+    }
     return check_result(r, calibrated, e);
 }

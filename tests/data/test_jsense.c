@@ -458,10 +458,11 @@ static void test_against_sigpy(void **state)
 {
     (void)state;
     enum { C = 8, H = 48, W = 40, N = H * W };
-    const struct jsense_conf cases[] = {{8, 24.0 / W, 10, 10, 0.0},
-                                        {5, 13.0 / W, 4, 6, 1e-3},
-                                        {8, 40.0 / W, 3, 10, 0.0},
-                                        {6, 19.0 / W, 10, 10, 0.0}};
+    const struct {
+        int kernel, side, iterations, inner;
+        double lambda;
+    } cases[] = {
+        {8, 24, 10, 10, 0.0}, {5, 13, 4, 6, 1e-3}, {8, 40, 3, 10, 0.0}, {6, 19, 10, 10, 0.0}};
     char path[512];
     snprintf(path, sizeof path, "%s/tests/data/golden/jsense.h5", getenv("SSFD_SOURCE"));
     struct h5 *g = h5_open(path, &e);
@@ -475,7 +476,12 @@ static void test_against_sigpy(void **state)
         char name[16];
         snprintf(name, sizeof name, "magnitude%d", t);
         assert_int_equal(h5_read_f32(g, name, 2, NULL, dim + 1, want, &e), 0);
-        struct jsense *j = jsense_new(&cases[t], C, H, W, &e);
+        const struct jsense_conf conf = {.kernel = cases[t].kernel,
+                                         .calibration = (double)cases[t].side / W,
+                                         .iterations = cases[t].iterations,
+                                         .inner_iterations = cases[t].inner,
+                                         .lambda = cases[t].lambda};
+        struct jsense *j = jsense_new(&conf, C, H, W, &e);
         assert_true(calibrate(j, k, kernels));
         jsense_maps(j, kernels, maps);
         jsense_free(j);
