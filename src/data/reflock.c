@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,6 +53,20 @@ void reflock_release(struct reflock *l, const char *path)
     if (l->fd >= 0) set(l, path, F_UNLCK);
 }
 
+/* A process that was killed and that nobody has waited for yet is dead, too. */
+static bool alive(long pid)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    if (kill((pid_t)pid, 0) && errno == ESRCH) return false;
+    FILE *f = fopen(path, "r");
+    const size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f) fclose(f);
+    text[n] = '\0';
+    const char *state = strrchr(text, ')'); /* "pid (name) Z ..." */
+    return !state || state[1] == '\0' || (state[2] != 'Z' && state[2] != 'X');
+}
+
 /* The files are PATH.PID.tmp (base/h5.c, base/io.c). */
 void reflock_sweep(const struct reflock *l, const char *path)
 {
@@ -67,7 +82,7 @@ void reflock_sweep(const struct reflock *l, const char *path)
     if (glob(pattern, GLOB_NOSORT, NULL, &found)) return;
     for (size_t i = 0; i < found.gl_pathc; i++) {
         long pid = strtol(found.gl_pathv[i] + strlen(path) + 1, NULL, 10);
-        if (pid > 0 && kill((pid_t)pid, 0) && errno == ESRCH) unlink(found.gl_pathv[i]);
+        if (pid > 0 && !alive(pid)) unlink(found.gl_pathv[i]);
     }
     globfree(&found);
 }
