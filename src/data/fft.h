@@ -12,6 +12,7 @@ struct fft2 *fft2_new(int h, int w, struct err *e);
 void fft2_free(struct fft2 *f);
 void fft2_forward(struct fft2 *f, float complex *x); /* in place, (h, w) */
 void fft2_inverse(struct fft2 *f, float complex *x);
+void fft2_bare(struct fft2 *f); /* FFTW's part of it alone, on what is there: to measure its time */
 
 /* The centred orthonormal inverse transform of k-space (h, w), fitted to (oh, ow) as image_fit does
  * it, without computing the rows that are cut off: columns first, a few at a time, so that they
