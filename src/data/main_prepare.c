@@ -9,6 +9,7 @@
 
 struct data_conf {
     struct cfg_texts train, validation, scans;
+    int on_bad_scan;
     const char *cache;
     struct jsense_conf jsense;
 };
@@ -22,8 +23,13 @@ static const struct cfg_field data_fields[] = {
     CFG_TEXTS(struct data_conf, train, "[]", "scans of a training: HDF5 files, or folders of them"),
     CFG_TEXTS(struct data_conf, validation, "[]", "and those it validates on"),
     CFG_TEXTS(struct data_conf, scans, "[]", "scans of a study, or any others"),
+    CFG_CHOICE(struct data_conf, on_bad_scan, "stop", bad_scan_choices,
+               "a scan that is damaged or undersampled stops the run, or is skipped"),
     CFG_TEXT(struct data_conf, cache, "cache", "folder of computed references"),
     CFG_GROUP(struct data_conf, jsense, jsense_fields, "reference images"),
+    CFG_ANY("split", OTHERS),
+    CFG_ANY("part", OTHERS),
+    CFG_ANY("same_patient", OTHERS),
     CFG_ANY("slices", OTHERS),
     CFG_ANY("height", OTHERS),
     CFG_ANY("width", OTHERS),
@@ -63,11 +69,11 @@ static int verify(const struct scans *scans, const struct refcache *cache, bool 
 {
     long slices = 0, done = 0;
     for (int i = 0; i < scans->n; i++)
-        slices += cache[i].slices;
+        slices += scans->list[i].dropped ? 0 : cache[i].slices;
     struct progress p = progress_begin("verifying", 0, slices, quiet);
     int rc = 0;
     for (int i = 0; i < scans->n && rc == 0; i++)
-        for (int k = 0; k < cache[i].slices && rc == 0; k++) {
+        for (int k = 0; !scans->list[i].dropped && k < cache[i].slices && rc == 0; k++) {
             progress_at(&p, done++, scans->list[i].name);
             rc = refcache_verify(cache + i, k, e);
             if (rc == 0 && stop_requested())
@@ -84,11 +90,14 @@ static int prepare_list(struct cfg_texts paths, const struct data_conf *c, bool 
     struct scans scans = {0};
     struct refcache *cache = NULL;
     int rc = -1;
-    if (scans_find(&scans, paths.v, paths.n, e) == 0 &&
-        (cache = mem_new((size_t)scans.n, sizeof *cache, e)) &&
+    const struct scans_query q = {.paths = paths, .on_bad = c->on_bad_scan, .quiet = quiet};
+    if (scans_search(&scans, &q, e) == 0 && (cache = mem_new((size_t)scans.n, sizeof *cache, e)) &&
         refcache_prepare(&scans, c->cache, &c->jsense, quiet, cache, e) == 0)
         rc = verify(&scans, cache, quiet, e);
+    for (int i = 0; rc == 0 && i < scans.nbad; i++)
+        progress_warn("skipped: %s", scans.bad[i].why);
     for (int i = 0; rc == 0 && i < scans.n; i++) {
+        if (scans.list[i].dropped) continue;
         total[0]++;
         total[1] += cache[i].slices;
     }

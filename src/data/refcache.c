@@ -47,6 +47,21 @@ static int describe(struct refcache *r, const struct scan *s, const char *folder
     return refuse_folder_of(s, folder, e);
 }
 
+/* Of what failed, drops what may be dropped. 0 when that is all. */
+static int drop_failed(struct scans *scans, struct refmake *list, int n, const struct refcache *out,
+                       struct err *e)
+{
+    int failed = 0, left = 0;
+    for (int i = 0; i < n; i++) {
+        if (!list[i].failure.code) continue;
+        failed++;
+        left += scans_drop(scans, (int)(list[i].cache - out), &list[i].failure) != 0;
+    }
+    if (failed == 0 || left > 0 || stop_requested()) return -1; /* as refmake_all said */
+    if (e) *e = (struct err){0};
+    return 0;
+}
+
 int refcache_prepare(struct scans *scans, const char *folder, const struct jsense_conf *c,
                      bool quiet, struct refcache *out, struct err *e)
 {
@@ -58,9 +73,10 @@ int refcache_prepare(struct scans *scans, const char *folder, const struct jsens
         if (rc == 0 && stop_requested())
             rc = err_set(e, ERR_STOPPED, "stopped by %s", stop_signal());
         const char *why = rc == 0 ? refmake_why(out + i) : NULL;
-        if (why) list[n++] = (struct refmake){out + i, why, false};
+        if (why) list[n++] = (struct refmake){.cache = out + i, .why = why};
     }
-    if (rc == 0 && n > 0) rc = refmake_all(list, n, folder, quiet, e);
+    if (rc == 0 && n > 0 && refmake_all(list, n, folder, quiet, e))
+        rc = drop_failed(scans, list, n, out, e);
     mem_free(list);
     return rc;
 }
@@ -108,7 +124,7 @@ static int folder_of(const struct refcache *r, char *folder, size_t size, struct
 static int mend(const struct refcache *r, int part, int slice, void *out, struct err *e)
 {
     static pthread_mutex_t mending = PTHREAD_MUTEX_INITIALIZER;
-    const struct refmake again = {r, "damaged", true};
+    struct refmake again = {.cache = r, .why = "damaged", .force = true};
     char folder[1024];
     pthread_mutex_lock(&mending);
     int rc = read_once(r, part, slice, out, e);

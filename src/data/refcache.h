@@ -27,9 +27,9 @@ struct refcache { /* the cached file of one scan, and what it is made from */
 };
 
 /* Makes sure the cache file of every scan is there and current (all cores, progress shown unless
- * quiet), and describes each in out[scans->n]. A scan that fails does not stop the others: the
- * error comes at the end. */
-int refcache_prepare(const struct scans *scans, const char *folder, const struct jsense_conf *c,
+ * quiet), and describes each in out[scans->n]. A scan that fails does not stop the others: it is
+ * marked as dropped (scans_drop), or the error comes at the end. */
+int refcache_prepare(struct scans *scans, const char *folder, const struct jsense_conf *c,
                      bool quiet, struct refcache *out, struct err *e);
 /* Reads all of a slice, for nothing but its checks. */
 int refcache_verify(const struct refcache *r, int slice, struct err *e);

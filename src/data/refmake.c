@@ -23,8 +23,9 @@ enum { HASH = -1 };     /* in the place of a slice: hash the sources */
 enum { PATIENCE = 10 }; /* seconds to wait for another process before doing its work too */
 
 struct job { /* a file in the making; the calling thread's, but for `hash` */
-    const struct refmake *of;
-    struct h5 *in, *out;
+    struct refmake *of;
+    struct scan_file *in;
+    struct h5 *out;
     struct maps_file maps;
     struct refstamp stamp;
     struct refhash hash;
@@ -47,7 +48,7 @@ struct slot { /* one slice on its way */
 };
 
 struct maker {
-    const struct refmake *list;
+    struct refmake *list;
     const int *turn; /* which of the list, in this order */
     int n, at;
     struct job *current; /* being read */
@@ -220,6 +221,7 @@ static int finish_file(struct job *j, struct err *e)
 static void note_failure(struct maker *m, const struct job *j)
 {
     int index = (int)(j->of - m->list);
+    j->of->failure = j->failure;
     if (m->failures++ == 0 || index < m->first_failure) {
         m->first_failure = index;
         m->failure = j->failure;
@@ -236,7 +238,7 @@ static void close_job(struct maker *m, struct job *j)
     char picture[1024];
     const bool complete = j->done == c->slices && !j->failed;
     if (complete && finish_file(j, &e)) fail(j, c->slices, &e);
-    h5_close(j->in);
+    scan_close(j->in);
     h5_close(j->out);
     maps_close(&j->maps);
     if (!complete && !io_exists(c->path) &&
@@ -251,7 +253,7 @@ static void close_job(struct maker *m, struct job *j)
 static int open_files(struct job *j, struct err *e)
 {
     const struct refcache *c = j->of->cache;
-    if (refstamp_look(&c->scan, &c->conf, &j->stamp, e) || !(j->in = h5_open(c->scan.path, e)) ||
+    if (refstamp_look(&c->scan, &c->conf, &j->stamp, e) || !(j->in = scan_open(&c->scan, e)) ||
         (c->kernel == 0 && maps_open(&j->maps, c->conf.maps, &c->scan, e)) ||
         !(j->out = h5_create(c->path, e)))
         return -1;
@@ -261,7 +263,7 @@ static int open_files(struct job *j, struct err *e)
 /* Begins with one of the list, unless another process is at it or has made it by now. */
 static void begin_job(struct maker *m, int index)
 {
-    const struct refmake *of = m->list + index;
+    struct refmake *of = m->list + index;
     const struct refcache *c = of->cache;
     struct err e = {0};
     char picture[1024];
@@ -487,7 +489,7 @@ static int outcome(const struct maker *m, struct err *e)
     return err_hint(e, "references of finished scans are kept; run again to go on");
 }
 
-int refmake_all(const struct refmake *list, int n, const char *folder, bool quiet, struct err *e)
+int refmake_all(struct refmake *list, int n, const char *folder, bool quiet, struct err *e)
 {
     struct err mine = {0};
     long slices = 0;

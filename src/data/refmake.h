@@ -12,11 +12,12 @@ struct refmake {
     const struct refcache *cache; /* what to make */
     const char *why;              /* for the progress line */
     bool force;                   /* also when the file looks current */
+    struct err failure;           /* result: why there is none */
 };
 /* Why the file has to be made, or NULL where it can be used as it is. */
 const char *refmake_why(const struct refcache *r);
 /* Makes all of them; each that can be made is made, whatever becomes of the others, unless the
  * folder cannot be written or a signal asks to stop. The error is that of the first that failed. */
-int refmake_all(const struct refmake *list, int n, const char *folder, bool quiet, struct err *e);
+int refmake_all(struct refmake *list, int n, const char *folder, bool quiet, struct err *e);
 /* Pieces of a hash: numbers that float holds exactly. */
 void refmake_check(const void *x, size_t bytes, float piece[PIECES]);

@@ -1,6 +1,5 @@
 #include "data/zerofill.h"
 
-#include "base/h5.h"
 #include "base/mem.h"
 #include "data/maps_file.h"
 
@@ -33,11 +32,11 @@ int zerofill_slice(struct zerofill *z, const struct scan *scan, const struct ref
 {
     struct reference *r = &z->of;
     if (prepare(z, scan, e)) return -1;
-    struct h5 *f = h5_open(scan->path, e);
+    struct scan_file *f = scan_open(scan, e);
     int bad = !f || scan_read_kspace(scan, f, slice, z->raw, e) ||
               (z->maps ? read_maps(z, scan, slice, e)
                        : refcache_read_kernels(cache, slice, r->kernels, e));
-    h5_close(f);
+    scan_close(f);
     if (bad) return -1;
     reference_images(r, z->raw);
     size_t pixels = (size_t)r->height * (size_t)r->width;

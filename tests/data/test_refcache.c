@@ -484,9 +484,9 @@ static void test_given_maps(void **state)
                 struct reference ref;
                 static float complex raw[RAW];
                 assert_int_equal(reference_init(&ref, &r[b].scan, &given, &e), 0);
-                struct h5 *f = h5_open(r[b].scan.path, &e);
+                struct scan_file *f = scan_open(&r[b].scan, &e);
                 assert_int_equal(scan_read_kspace(&r[b].scan, f, i, raw, &e), 0);
-                h5_close(f);
+                scan_close(f);
                 reference_images(&ref, raw);
                 for (int p = 0; p < PIXELS; p++) {
                     double complex sum = 0;

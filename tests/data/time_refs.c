@@ -2,7 +2,6 @@
  * Times, in turns and on one thread, the reference of the first slice of a scan, from k-space in
  * memory, and as many bare FFTs of the size of its k-space as it has coils. Prints "fft MS
  * reference MS", the medians: a tool for scripts/compare-jsense. */
-#include "base/h5.h"
 #include "base/mem.h"
 #include "base/progress.h"
 #include "data/reference.h"
@@ -30,7 +29,7 @@ static int measure(const struct scan *s, const struct jsense_conf *c, int turns,
     static double fft[MOST], all[MOST];
     struct reference r = {0};
     struct fft2 *f = fft2_new(s->readout, s->phase, e);
-    struct h5 *h = h5_open(s->path, e);
+    struct scan_file *h = scan_open(s, e);
     float complex *raw =
         mem_new((size_t)s->coils * (size_t)s->readout * (size_t)s->phase, sizeof *raw, e);
     int bad = !f || !h || !raw || scan_read_kspace(s, h, 0, raw, e) || reference_init(&r, s, c, e);
@@ -47,7 +46,7 @@ static int measure(const struct scan *s, const struct jsense_conf *c, int turns,
         printf("fft %.3f reference %.3f\n", 1e3 * median(fft, turns), 1e3 * median(all, turns));
     reference_release(&r);
     fft2_free(f);
-    h5_close(h);
+    scan_close(h);
     mem_free(raw);
     return bad ? -1 : 0;
 }
