@@ -16,18 +16,18 @@ void coil_array_draw(struct coil_array *a, int n, struct rng r)
         a->sin[k] = (float)sin(2 * M_PI * k / COILS_SIM_SEGMENTS);
     }
     int rings = n < 6 ? 1 : n < 15 ? 2 : 3;
-    double turn = rng_uniform(&r), height = rings == 3 ? 48 : 34;
+    double turn = rng_uniform(&r), height = rings == 3 ? 55 : 38;
     for (int i = 0; i < n; i++) {
         int ring = i % rings, of = (n - ring + rings - 1) / rings; /* members of this ring */
         double angle =
             2 * M_PI * ((i / rings + 0.5 * (ring % 2) + 0.08 * rng_normal(&r)) / of + turn);
-        double radius = 92 + 3 * rng_normal(&r),
+        double radius = 106 + 3 * rng_normal(&r),
                z = height * (2.0 * ring - (rings - 1)) / fmax(rings - 1, 1);
         a->coil[i] = (struct coil){
             .at = {(float)(radius * cos(angle)), (float)(radius * sin(angle)),
                    (float)(z + 3 * rng_normal(&r))},
             .angle = (float)angle,
-            .radius = (float)(40 + 2 * rng_normal(&r)),
+            .radius = (float)(52 + 2 * rng_normal(&r)),
             .gain =
                 (float complex)((1 + 0.08 * rng_normal(&r)) * cexp(2 * M_PI * I * rng_uniform(&r))),
         };

@@ -60,8 +60,6 @@ struct knee {
     /* bone: mm, or factors of a typical adult's */
     float femur_width, condyle[2], notch, gap, tilt, spine, cortex;
     float scar_femur, scar_tibia, scar, trabeculae, red_marrow;
-    struct vec3 lesion;  /* marrow oedema */
-    float lesion_radius; /* 0: none */
     /* soft tissue */
     float cartilage, meniscus, limb, fat, fat_medial, bulk, effusion, streaks;
     struct capsule vein[KNEE_VEINS];

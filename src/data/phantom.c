@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { FINE = 2 /* points of the object along a voxel */, MAX_SIDE = 4096 };
-static const double STACK_MM = 41 /* of a few slices */;
+static const double STACK_MM = 72 /* of a few slices */;
 static const double UNIT = 3e-4; /* signal 1 as fastMRI's files are scaled */
 
 static const char *const contrasts[] = {"mixed", "non-fs", "fs", NULL};
