@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-static const double TE_MS = 30, TR_MS = 2800, FAT_T1_MS = 370, FAT_T2_MS = 130;
+static const double FAT_T1_MS = 370, FAT_T2_MS = 130;
 
 /* Proton density, T1 and T2 of the water (ms), share of fat. */
 static const struct {
@@ -15,7 +15,7 @@ static const struct {
     [T_CORTEX] = {0.25, 900, 8, 0.03},       [T_SKIN] = {0.80, 900, 28, 0.05},
     [T_VEIN] = {0.95, 1600, 90, 0},          [T_ARTERY] = {0.10, 1600, 60, 0},
     [T_SYNOVIUM] = {0.90, 1300, 60, 0.30},   [T_SEPTUM] = {0.70, 950, 18, 0.40},
-    [T_OEDEMA] = {0.92, 1500, 85, 0.30},
+    [T_OEDEMA] = {0.80, 1500, 85, 0.15},
 };
 
 static float between(struct rng *r, double lo, double hi)
@@ -74,10 +74,10 @@ void knee_draw(struct knee *k, struct rng r, double texture)
     *k = (struct knee){.texture = (float)texture, .key = rng_u32(&r)};
     for (int t = 0; t < T_COUNT; t++) {
         double vary = about(&r, 1, 0.04), pd = tissues[t].pd * vary, fat = tissues[t].fat;
-        double water = (1 - exp(-TR_MS / tissues[t].t1)) * exp(-TE_MS / tissues[t].t2);
+        double water = (1 - exp(-KNEE_TR_MS / tissues[t].t1)) * exp(-KNEE_TE_MS / tissues[t].t2);
         k->tissue[t] = (struct amplitude){
             (float)(pd * (1 - fat) * water),
-            (float)(pd * fat * (1 - exp(-TR_MS / FAT_T1_MS)) * exp(-TE_MS / FAT_T2_MS))};
+            (float)(pd * fat * (1 - exp(-KNEE_TR_MS / FAT_T1_MS)) * exp(-KNEE_TE_MS / FAT_T2_MS))};
     }
     draw_pose(k, &r);
     k->femur_width = about(&r, 1, 0.035);
@@ -163,6 +163,34 @@ static struct vec3 to_anatomy(const struct knee *k, struct vec3 w)
     return p;
 }
 
+static struct vec3 displaced(const struct knee *k, struct vec3 q)
+{
+    struct vec3 p = q;
+    p.x += 1.4f * knee_field(k->key + 102, q.x / 19, q.y / 19, q.z / 19) +
+           0.5f * knee_field(k->key + 105, q.x / 6, q.y / 6, q.z / 7);
+    p.y += 1.4f * knee_field(k->key + 103, q.x / 19, q.y / 19, q.z / 19);
+    p.z += 1.1f * knee_field(k->key + 104, q.x / 17, q.y / 17, q.z / 17) +
+           0.4f * knee_field(k->key + 106, q.x / 7, q.y / 7, q.z / 7);
+    return p;
+}
+
+struct vec3 knee_to_world(const struct knee *k, struct vec3 p)
+{
+    struct vec3 q = p; /* what knee_at displaces to p: its displacement varies slowly */
+    for (int i = 0; i < 4; i++) {
+        struct vec3 moved = displaced(k, q);
+        q.x += p.x - moved.x;
+        q.y += p.y - moved.y;
+        q.z += p.z - moved.z;
+    }
+    float bend = sqrtf(q.z * q.z + 400) - 20;
+    float x = k->mirror * (q.x - k->valgus * bend), y = q.y - k->flexion * bend, z = q.z;
+    const float *m = k->rot;
+    return (struct vec3){k->scale * (m[0] * x + m[1] * y + m[2] * z) + k->offset.x,
+                         k->scale * (m[3] * x + m[4] * y + m[5] * z) + k->offset.y,
+                         k->scale * (m[6] * x + m[7] * y + m[8] * z) + k->offset.z};
+}
+
 struct amplitude knee_at(const struct knee *k, struct vec3 world, float edge)
 {
     struct vec3 q = to_anatomy(k, world), p = q;
@@ -177,11 +205,7 @@ struct amplitude knee_at(const struct knee *k, struct vec3 world, float edge)
                   1.2f * knee_field(k->key + 101, q.x / 25, q.y / 25, q.z / 35);
     float skin = fascia - maxf(thick, 2.5f);
     if (skin > edge) return (struct amplitude){0, 0};
-    p.x += 1.4f * knee_field(k->key + 102, q.x / 19, q.y / 19, q.z / 19) +
-           0.5f * knee_field(k->key + 105, q.x / 6, q.y / 6, q.z / 7);
-    p.y += 1.4f * knee_field(k->key + 103, q.x / 19, q.y / 19, q.z / 19);
-    p.z += 1.1f * knee_field(k->key + 104, q.x / 17, q.y / 17, q.z / 17) +
-           0.4f * knee_field(k->key + 106, q.x / 7, q.y / 7, q.z / 7);
+    p = displaced(k, q);
     struct brush b = {.k = k, .p = p, .q = q, .edge = edge / k->scale};
     struct bones d = {60, 60, 60, 60, 60, 0};
     if (fascia < edge) d = bones_at(k, p);

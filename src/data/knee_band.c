@@ -22,6 +22,7 @@ static void paint_menisci(struct brush *b, const struct bones *d)
     float inside = smoothstep(0.5f, 3, -wedge) * (0.5f + 1.5f * brush_field(b, 85, 3, 5, 1.5f));
     brush_tissue(b, T_MENISCUS, 1 + 0.6f * brush_field(b, 80, 1.5f, 4, 1.2f) + maxf(inside, 0),
                  wedge);
+    lesion_paint_meniscus(b, wedge);
 }
 
 /* A band from a to c, elliptic across: `wide` along x and `thick` along y, half of each, in mm. */
@@ -115,11 +116,12 @@ static void paint_bundle(struct brush *b, struct vec3 q)
         {{4, -42, 2}, {17, -47, -90}, 1.4f, T_VEIN, 1},
     };
     for (int i = 0; i < (int)(sizeof tube / sizeof *tube); i++) {
-        float d = capsule(q, tube[i].a, tube[i].b, tube[i].radius) + 0.4f * brush_field(b, 94, 4, 4, 9);
+        float d =
+            capsule(q, tube[i].a, tube[i].b, tube[i].radius) + 0.4f * brush_field(b, 94, 4, 4, 9);
         if (d > 0.8f + b->edge) continue;
         brush_tissue(b, T_SEPTUM, 0.8f, d - 0.6f); /* the wall */
-        brush_tissue(b, tube[i].tissue, tube[i].gain * (1 + 0.15f * brush_field(b, 95, 1.2f, 1.2f, 6)),
-                     d);
+        brush_tissue(b, tube[i].tissue,
+                     tube[i].gain * (1 + 0.15f * brush_field(b, 95, 1.2f, 1.2f, 6)), d);
     }
 }
 

@@ -157,6 +157,7 @@ static void paint_marrow(struct brush *b, float depth, float scar_z, float corte
                  clampf(0.75f + 0.9f * broad, 0.1f, 1);
     b->s.water *= 1 - dark;
     b->s.fat *= 1 - dark;
+    lesion_paint_marrow(b, depth - cortex);
 }
 
 static void paint_cartilage(struct brush *b, float distance, float thickness)
@@ -181,7 +182,9 @@ static void paint_cartilages(struct brush *b, const struct bones *d)
     float patellar = thick * 1.2f * smoothstep(38, 33, p.y) * smoothstep(20, 15, side);
     /* where they meet, each has half of the room, less a film of fluid */
     float half = 0.5f * (d->femur + d->tibia) - 0.2f;
-    paint_cartilage(b, d->femur, minf(femoral, minf(half, 0.5f * (d->femur + d->patella) - 0.1f)));
+    femoral = minf(femoral, minf(half, 0.5f * (d->femur + d->patella) - 0.1f));
+    paint_cartilage(b, d->femur, femoral);
+    lesion_paint_cartilage(b, d->femur, femoral);
     paint_cartilage(b, d->tibia, minf(tibial, half));
     paint_cartilage(b, d->patella, minf(patellar, 0.5f * (d->femur + d->patella) - 0.1f));
 }

@@ -4,6 +4,7 @@
 #include "data/knee.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 struct brush { /* a point being painted */
     const struct knee *k;
@@ -29,6 +30,13 @@ void muscles_paint(struct brush *b, float fascia);
 void bands_paint(struct brush *b, const struct bones *d);
 /* Popliteal artery, vein and nerve, and small veins; `bone` is the distance to the nearest bone. */
 void vessels_paint(struct brush *b, float bone);
+
+/* The lesion of the knee, if it is in what is being painted: marrow at a depth, a meniscus and the
+ * femoral cartilage as far as their distances reach. */
+void lesion_paint_marrow(struct brush *b, float depth);
+void lesion_paint_meniscus(struct brush *b, float wedge);
+void lesion_paint_cartilage(struct brush *b, float femur, float thickness);
+bool lesion_is(const struct knee *k, enum lesion_kind kind);
 
 /* Blends a tissue, scaled by `gain`, over the point as far as `distance` < 0. */
 void brush_tissue(struct brush *b, enum tissue t, float gain, float distance);
