@@ -112,7 +112,7 @@ static void draw_lesion(struct defect *d, const struct phantom_shape *s, struct 
     d->row = (int)lround(s->size / 2 - at.z / voxel);
     d->col = (int)lround(s->size / 2 + at.x / voxel);
     /* a slice that the ball does not reach is left alone by it */
-    const double reach = d->lesion.radius * k->scale + 0.5 * s->slice_mm;
+    const double reach = (1.1 * d->lesion.radius + 1.5) * k->scale + 0.5 * s->slice_mm;
     const int first = (int)ceil(middle - (at.y + reach) / s->pitch_mm),
               last = (int)floor(middle - (at.y - reach) / s->pitch_mm);
     d->first = first < 0 ? 0 : first;

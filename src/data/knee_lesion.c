@@ -70,7 +70,7 @@ void lesion_paint_marrow(struct brush *b, float depth)
     if (k->lesion.radius <= 0 || depth < 0) return;
     const float radius = k->lesion.radius, d = distance_to(b);
     if (lesion_is(k, LESION_OEDEMA)) {
-        float ragged = 0.3f * brush_field(b, 3, 4.5f, 4.5f, 6);
+        float ragged = maxf(0.5f * brush_field(b, 3, 4.5f, 4.5f, 6), 0);
         brush_blend(b, T_OEDEMA, 1, 0.85f * smoothstep(1, 0.3f, d / radius + ragged));
     } else if (lesion_is(k, LESION_CYST)) {
         float edge = d - radius + 0.5f * brush_field(b, 8, 2, 2, 2);

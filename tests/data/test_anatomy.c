@@ -54,7 +54,7 @@ static const char *saved(const char *name, const struct volume *v, size_t cut)
                            (int)(m / (size_t)v->n[0] / (size_t)v->n[1])};
         float world[3] = {0};
         for (int i = 0; i < 3; i++)
-            world[v->axis[i]] = v->sign[i] * (2 * ((float)at[i] + 0.5f) / (float)v->n[i] - 1);
+            world[v->axis[i]] = v->sign[i] * (float)(2 * at[i] + 1 - v->n[i]) / (float)v->n[i];
         float x = value(world[0], world[1], world[2]);
         fwrite(&x, 4, 1, f);
     }
