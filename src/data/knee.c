@@ -86,6 +86,8 @@ void knee_draw(struct knee *k, struct rng r, double texture)
     k->notch = between(&r, 7.5, 10);
     k->gap = between(&r, 2.2, 3.1);
     k->tilt = about(&r, 0.08, 0.03);
+    k->lean = about(&r, 0, 1);
+    k->patella = about(&r, 30, 2.5);
     k->spine = between(&r, 5, 8);
     k->cortex = between(&r, 0.7, 1.1);
     k->scar_femur = between(&r, 29, 36);
@@ -113,19 +115,19 @@ static void paint_envelope(struct brush *b, float fascia, float skin)
     float deep = smoothstep(1, -1, fascia);
     float gain = 1 - 0.06f * deep + 0.09f * lobule + (0.07f + 0.07f * deep) * fine;
     brush_blend(b, T_FAT, gain, 1);
-    /* septa: sheets of uneven strength, mostly along the skin where it is thick */
-    float sheet = brush_field(b, 62, 6, 6, 11) + 0.25f * fine;
-    float fades = clampf(0.35f + 0.9f * brush_field(b, 63, 9, 9, 14), 0, 1);
-    brush_blend(b, T_SEPTUM, 1, 0.75f * fades * (1 - 0.5f * deep) * ridge(sheet, 0.09f));
-    /* the deep fascia; its thick lateral part is the iliotibial band */
-    float band =
-        smoothstep(-30, -42, b->p.x) * smoothstep(-12, 0, b->p.y) * smoothstep(-18, 6, b->p.z);
-    float wave = 0.35f * brush_field(b, 64, 4, 4, 9);
-    if (band > 0.5f)
-        brush_tissue(b, T_LIGAMENT, 1 + brush_field(b, 65, 1, 2.5f, 7),
-                     fabsf(fascia + band + wave) - 0.3f - 0.9f * band);
-    else
-        brush_tissue(b, T_SEPTUM, 0.8f, fabsf(fascia + wave) - 0.3f - 0.4f * band - wave);
+    /* septa of uneven strength; in deep fat, fewer and finer strands */
+    float sheet = brush_field(b, 62, 6, 6, 9) + 0.25f * fine;
+    float fades = clampf(0.4f + 1.1f * brush_field(b, 63, 8, 8, 12), 0, 1);
+    brush_blend(b, T_SEPTUM, 1, (0.85f - 0.4f * deep) * fades * ridge(sheet, 0.075f));
+    if (fabsf(fascia) < 4) {
+        /* the deep fascia; its thick lateral part is the iliotibial band */
+        float band =
+            smoothstep(-28, -42, b->p.x) * smoothstep(-12, 2, b->p.y) * smoothstep(-24, 4, b->p.z);
+        float wave = brush_field(b, 64, 4, 4, 9), far = fabsf(fascia + band + 0.35f * wave);
+        brush_tissue(b, T_SEPTUM, 0.8f, far - 0.4f + 0.45f * wave);
+        brush_tissue(b, T_LIGAMENT, 1.2f + brush_field(b, 65, 1, 2.5f, 7),
+                     far - (1.35f + 0.5f * wave) * band + 0.4f);
+    }
     brush_tissue(b, T_SKIN, 1 + 0.3f * fine, maxf(skin, -1.4f - 0.3f * lobule - skin));
 }
 
@@ -137,7 +139,8 @@ static void paint_capsule(struct brush *b, const struct bones *d)
     const struct vec3 p = b->p;
     float bone = minf(d->femur, d->tibia), rim = 39 * k->femur_width, wet = k->effusion;
     float space = maxf(maxf(-9 - p.z, p.z - 34), maxf(fabsf(p.x) - rim, p.y - 18));
-    float ragged = 1.1f * brush_field(b, 70, 3, 3, 4.5f) + 0.5f * brush_field(b, 72, 1.2f, 1.2f, 2);
+    float ragged =
+        1.1f * brush_field(b, 70, 3, 3, 4.5f) + 0.25f * brush_field(b, 72, 1.4f, 1.4f, 2.2f);
     float joint = smooth_max(bone - 2.2f - 3 * wet, space, 5);
     brush_tissue(b, T_SYNOVIUM, 0.85f + 0.2f * brush_field(b, 71, 2, 2, 2.5f), joint + ragged);
     float gutter = smooth_max(bone - 0.2f - 3.6f * wet, space + 2, 5);
@@ -165,13 +168,10 @@ static struct vec3 to_anatomy(const struct knee *k, struct vec3 w)
 
 static struct vec3 displaced(const struct knee *k, struct vec3 q)
 {
-    struct vec3 p = q;
-    p.x += 1.4f * knee_field(k->key + 102, q.x / 19, q.y / 19, q.z / 19) +
-           0.5f * knee_field(k->key + 105, q.x / 6, q.y / 6, q.z / 7);
-    p.y += 1.4f * knee_field(k->key + 103, q.x / 19, q.y / 19, q.z / 19);
-    p.z += 1.1f * knee_field(k->key + 104, q.x / 17, q.y / 17, q.z / 17) +
-           0.4f * knee_field(k->key + 106, q.x / 7, q.y / 7, q.z / 7);
-    return p;
+    const struct vec3 wide = knee_field3(k->key + 102, q.x / 19, q.y / 19, q.z / 18),
+                      near = knee_field3(k->key + 105, q.x / 6, q.y / 6, q.z / 7);
+    return (struct vec3){q.x + 1.4f * wide.x + 0.5f * near.x, q.y + 1.4f * wide.y,
+                         q.z + 1.1f * wide.z + 0.4f * near.z};
 }
 
 struct vec3 knee_to_world(const struct knee *k, struct vec3 p)
@@ -199,10 +199,10 @@ struct amplitude knee_at(const struct knee *k, struct vec3 world, float edge)
     float waist = 1.5f * expf(-q.z * q.z / 500);
     float fascia = cylinder(q.x, q.y - 2 + 6 * up + 8 * down, rx + waist, ry);
     if (fascia > 24) return (struct amplitude){0, 0};
-    float outline = knee_field(k->key + 100, q.x / 30, q.y / 30, q.z / 40);
-    fascia += 1.8f * outline;
+    const struct vec3 outline = knee_field3(k->key + 100, q.x / 28, q.y / 28, q.z / 38);
+    fascia += 1.8f * outline.x;
     float thick = k->fat * (1 + k->fat_medial * clampf(q.x / 45, -1, 1) + 0.25f * (up + down)) +
-                  1.2f * knee_field(k->key + 101, q.x / 25, q.y / 25, q.z / 35);
+                  1.2f * outline.y;
     float skin = fascia - maxf(thick, 2.5f);
     if (skin > edge) return (struct amplitude){0, 0};
     p = displaced(k, q);
@@ -210,9 +210,11 @@ struct amplitude knee_at(const struct knee *k, struct vec3 world, float edge)
     struct bones d = {60, 60, 60, 60, 60, 0};
     if (fascia < edge) d = bones_at(k, p);
     if (d.nearest > -b.edge) { /* elsewhere bone covers it all */
-        paint_envelope(&b, fascia, skin);
+        const struct muscle m =
+            muscle_at(&b, maxf(fascia, 0.4f + 2.2f * maxf(outline.z, 0) - d.nearest));
+        if (m.distance > -b.edge) paint_envelope(&b, fascia, skin);
         if (fascia < edge) {
-            muscles_paint(&b, maxf(fascia, 1.2f - d.nearest));
+            muscle_paint(&b, m);
             if (p.z > -16 && p.z < 84) paint_capsule(&b, &d);
             bands_paint(&b, &d);
         }

@@ -69,7 +69,7 @@ struct knee {
     struct vec3 offset;
     float flexion, valgus; /* slopes of the bends at the joint */
     /* bone: mm, or factors of a typical adult's */
-    float femur_width, condyle[2], notch, gap, tilt, spine, cortex;
+    float femur_width, condyle[2], notch, lean, patella, gap, tilt, spine, cortex;
     float scar_femur, scar_tibia, scar, trabeculae, red_marrow;
     /* soft tissue */
     float cartilage, meniscus, limb, fat, fat_medial, bulk, effusion, streaks;

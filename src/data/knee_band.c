@@ -35,7 +35,7 @@ static void paint_band(struct brush *b, uint32_t salt, struct vec3 a, struct vec
     c.y = a.y + (c.y - a.y) * flat;
     float d = capsule(q, a, c, wide);
     if (d > 3 * flat) return;
-    d = d / flat + 0.2f * thick * brush_field(b, salt, 3, 3, 9);
+    d = d / flat + 0.12f * thick * brush_field(b, salt, 4, 4, 12);
     /* fibres along the band, fat between them near its ends */
     float t = (b->p.z - a.z) / (c.z - a.z), lean = (c.x - a.x) / (c.z - a.z);
     struct brush along = {.k = b->k, .q = {b->q.x - lean * b->q.z, b->q.y, b->q.z}};
@@ -51,8 +51,10 @@ static void paint_sheet(struct brush *b, struct vec3 a, struct vec3 c, float tal
     struct vec3 q = b->p;
     q.z = a.z + (q.z - a.z) * (thick / tall);
     c.z = a.z + (c.z - a.z) * (thick / tall);
-    float d = capsule(q, a, c, thick) + 0.8f * brush_field(b, 88, 5, 5, 7);
-    brush_tissue(b, T_LIGAMENT, 1.6f + 1.2f * brush_field(b, 89, 2, 2, 3), d);
+    float wave = brush_field(b, 88, 5, 5, 7);
+    float d = capsule(q, a, c, thick) + 0.9f * wave;
+    float fade = clampf(0.6f + 0.8f * wave, 0, 1) * clampf(0.5f - d / b->edge, 0, 1);
+    brush_blend(b, T_LIGAMENT, 2.5f + 2 * brush_field(b, 89, 1.2f, 1.2f, 4), fade);
 }
 
 /* The collaterals: the medial one spans the hollow between the bones, the lateral one is a cord. */
@@ -74,12 +76,15 @@ static void paint_collaterals(struct brush *b, const struct bones *d)
 
 static void paint_tendons(struct brush *b)
 {
+    const struct knee *k = b->k;
     const struct vec3 p = b->p;
     if (p.y < 16) return;
     if (p.z > 36)
-        paint_band(b, 102, (struct vec3){0, 42, 46}, (struct vec3){0, 39, 150}, 15, 3.6f, 1.3f);
+        paint_band(b, 102, (struct vec3){0, 42, k->patella + 16}, (struct vec3){0, 39, 150}, 15,
+                   3.6f, 1.3f);
     if (p.z < 22 && p.z > -56)
-        paint_band(b, 104, (struct vec3){0, 43, 12}, (struct vec3){-4, 30, -42}, 12.5f, 2.4f, 1.1f);
+        paint_band(b, 104, (struct vec3){0, 43, k->patella - 18}, (struct vec3){-4, 30, -42}, 12.5f,
+                   2.4f, 1.1f);
     for (int side = -1; side <= 1; side += 2)
         paint_sheet(b, (struct vec3){(float)side * 18, 40, 30},
                     (struct vec3){(float)side * 42, 16, 26}, 16, 0.9f);

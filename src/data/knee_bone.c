@@ -18,24 +18,53 @@ static inline float fade(float t)
 }
 
 /* The eight corners of a cell, each with a value from its hash, blended by quintics: twice
- * continuously differentiable. Written as one loop over the corners for the vector unit. */
-float knee_field(uint32_t key, float x, float y, float z)
+ * continuously differentiable. Written as loops over the corners for the vector unit. */
+struct corners {
+    uint32_t hash[8];
+    float weight[8];
+};
+
+static inline struct corners corners_of(uint32_t key, float x, float y, float z)
 {
     const float fx = floorf(x), fy = floorf(y), fz = floorf(z);
     const float tx = fade(x - fx), ty = fade(y - fy), tz = fade(z - fz);
     const uint32_t ix = (uint32_t)(int32_t)fx, iy = (uint32_t)(int32_t)fy;
     const uint32_t iz = (uint32_t)(int32_t)fz;
-    float v[8];
+    struct corners q;
     for (uint32_t c = 0; c < 8; c++) {
         const uint32_t i = c & 1, j = c >> 1 & 1, k = c >> 2;
-        const uint32_t h =
+        q.hash[c] =
             mix(key + (ix + i) * 0x9e3779b1u + (iy + j) * 0x85ebca77u + (iz + k) * 0xc2b2ae3du);
-        v[c] = (float)(int32_t)h * 0x1p-31f * (i ? tx : 1 - tx) * (j ? ty : 1 - ty) *
-               (k ? tz : 1 - tz);
+        q.weight[c] = (i ? tx : 1 - tx) * (j ? ty : 1 - ty) * (k ? tz : 1 - tz);
     }
-    for (int c = 0; c < 4; c++)
-        v[c] += v[c + 4];
-    return (v[0] + v[2]) + (v[1] + v[3]);
+    return q;
+}
+
+static inline float blend(const float v[8])
+{
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+float knee_field(uint32_t key, float x, float y, float z)
+{
+    const struct corners q = corners_of(key, x, y, z);
+    float v[8];
+    for (int c = 0; c < 8; c++)
+        v[c] = (float)(int32_t)q.hash[c] * 0x1p-31f * q.weight[c];
+    return blend(v);
+}
+
+/* Three independent fields for the price of one hash: ten or eleven of its bits each. */
+struct vec3 knee_field3(uint32_t key, float x, float y, float z)
+{
+    const struct corners q = corners_of(key, x, y, z);
+    float v[3][8];
+    for (int c = 0; c < 8; c++) {
+        v[0][c] = (float)(int32_t)q.hash[c] * 0x1p-31f * q.weight[c];
+        v[1][c] = (float)(int32_t)(q.hash[c] << 11) * 0x1p-31f * q.weight[c];
+        v[2][c] = (float)(int32_t)(q.hash[c] << 22) * 0x1p-31f * q.weight[c];
+    }
+    return (struct vec3){blend(v[0]), blend(v[1]), blend(v[2])};
 }
 
 void brush_blend(struct brush *b, enum tissue t, float gain, float share)
@@ -86,12 +115,14 @@ static float femur_at(const struct knee *k, struct vec3 p)
         d = smooth_min(d, ellipsoid(p, s * 36 * w, -2, 27 + k->gap, 5.5f, 11, 10),
                        6); /* epicondyle */
     }
-    float notch = capsule((struct vec3){p.x, p.y * 0.55f, z}, (struct vec3){0, -30, 4},
-                          (struct vec3){0, 1, 9}, k->notch);
+    /* an arch: narrower towards its roof, and turned a little */
+    float roof = 1 + 0.028f * maxf(z - 3, 0);
+    float notch = capsule((struct vec3){(p.x - 0.06f * z * k->lean) * roof, p.y * 0.55f, z},
+                          (struct vec3){0, -30, 4}, (struct vec3){0, 1, 9}, k->notch);
     float trochlea = capsule((struct vec3){p.x * 0.7f, p.y, z}, (struct vec3){0, 37, 60},
                              (struct vec3){0, 34, -10}, 11);
-    d = smooth_max(d, -notch, 5);
-    return smooth_max(d, -trochlea, 5);
+    d = smooth_max(d, -notch, 7);
+    return smooth_max(d, -trochlea, 6);
 }
 
 static float plateau_at(const struct knee *k, struct vec3 p)
@@ -132,7 +163,7 @@ struct bones bones_at(const struct knee *k, struct vec3 p)
         struct vec3 a = {-33, -17, -22}, b = {-29, -14, -260};
         d.fibula = smooth_min(capsule(p, a, b, 5.5f), ellipsoid(p, -33, -17, -20, 9, 9, 11), 6);
     }
-    if (p.y > 18) d.patella = ellipsoid(p, 0, 38, 30, 21, 9, 21);
+    if (p.y > 18) d.patella = ellipsoid(p, 1.5f * k->lean, 38, k->patella, 21, 9, 21);
     d.nearest = minf(minf(d.femur, d.tibia), minf(d.fibula, d.patella));
     return d;
 }

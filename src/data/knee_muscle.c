@@ -49,21 +49,29 @@ static struct nearest nearest_belly(const struct knee *k, struct vec3 p)
     return n;
 }
 
-void muscles_paint(struct brush *b, float fascia)
+struct muscle muscle_at(const struct brush *b, float fascia)
 {
     const struct knee *k = b->k;
     const struct vec3 p = b->p;
+    if (fascia > b->edge) return (struct muscle){1e3f, 0};
     struct nearest n = nearest_belly(k, p);
-    if (n.distance > 3.5f + b->edge) return;
-    n.distance += 2.4f * knee_field(k->key + 91, p.x / 22, p.y / 22, p.z / 30) +
-                  0.7f * brush_field(b, 92, 3, 4, 9);
+    if (n.distance > 3.5f + b->edge) return (struct muscle){1e3f, 0};
+    const struct vec3 wave = knee_field3(k->key + 91, p.x / 20, p.y / 20, p.z / 28);
+    n.distance += 2.4f * wave.x + 1.1f * brush_field(b, 92, 2.5f, 4, 10);
     /* Fat planes where two bellies meet, and under the fascia. */
-    float plane = 0.3f + 0.9f * maxf(knee_field(k->key + 93, p.x / 14, p.y / 14, p.z / 22), 0);
+    float plane = 0.3f + 0.9f * maxf(wave.y, 0);
     float d = maxf(n.distance, maxf(plane - 0.5f * (n.second - n.distance), fascia + 0.7f));
+    return (struct muscle){d, n.belly};
+}
+
+void muscle_paint(struct brush *b, struct muscle m)
+{
+    const struct knee *k = b->k;
+    const float d = m.distance;
     if (d > b->edge) return;
-    const float turn = bellies[n.belly].lean + bellies[n.belly].pennate;
+    const float turn = bellies[m.belly].lean + bellies[m.belly].pennate;
     const struct brush fibre = {.k = k, .q = {b->q.x - turn * b->q.z, b->q.y, b->q.z}};
-    const uint32_t salt = 10 + 4 * (uint32_t)n.belly;
+    const uint32_t salt = 10 + 4 * (uint32_t)m.belly;
     float fine = brush_field(&fibre, salt, 1.1f, 1.5f, 9),
           fascicle = brush_field(&fibre, salt + 1, 2.6f, 3.5f, 19),
           coarse = brush_field(&fibre, salt + 2, 8, 9, 30);

@@ -24,8 +24,14 @@ struct bones bones_at(const struct knee *k, struct vec3 p);
 /* Cartilage, cortex and marrow, over what is there. */
 void bones_paint(struct brush *b, const struct bones *d);
 
-/* Muscles and their fat planes; `fascia` is the distance to the deep fascia. */
-void muscles_paint(struct brush *b, float fascia);
+/* Muscles and their fat planes; `fascia` is the distance to the deep fascia. They are found first,
+ * so that what they cover need not be painted. */
+struct muscle {
+    float distance;
+    int belly;
+};
+struct muscle muscle_at(const struct brush *b, float fascia);
+void muscle_paint(struct brush *b, struct muscle m);
 /* Menisci, ligaments, tendons and retinacula: what is dark and tense. */
 void bands_paint(struct brush *b, const struct bones *d);
 /* Popliteal artery, vein and nerve, and small veins; `bone` is the distance to the nearest bone. */
@@ -37,6 +43,9 @@ void lesion_paint_marrow(struct brush *b, float depth);
 void lesion_paint_meniscus(struct brush *b, float wedge);
 void lesion_paint_cartilage(struct brush *b, float femur, float thickness);
 bool lesion_is(const struct knee *k, enum lesion_kind kind);
+
+/* Three independent fields of one lattice (knee_field). */
+struct vec3 knee_field3(uint32_t key, float x, float y, float z);
 
 /* Blends a tissue, scaled by `gain`, over the point as far as `distance` < 0. */
 void brush_tissue(struct brush *b, enum tissue t, float gain, float distance);

@@ -13,7 +13,7 @@ static const double UNIT = 3e-4; /* signal 1 as fastMRI's files are scaled */
 static void draw_scanner(struct phantom *p, struct rng r)
 {
     p->gain = (float)(UNIT * exp(0.25 * (2 * rng_uniform(&r) - 1)));
-    double snr = p->conf.snr * (0.75 + 0.5 * rng_uniform(&r));
+    double snr = p->conf.snr * (0.6 + 0.8 * rng_uniform(&r));
     p->noise_sd = (float)(p->gain / snr);
     p->fat_left = (float)(0.08 + 0.07 * rng_uniform(&r));
     p->fat_uneven = (float)(0.05 + 0.10 * rng_uniform(&r));

@@ -187,8 +187,7 @@ static void test_lesions(void **state)
         for (int s = 0; s < S; s++)
             for (int i = 0; i < M; i++)
                 for (int j = 0; j < M; j++) {
-                    double diff =
-                        pow(x[(s * M + i) * M + j] - y[(s * M + i) * M + j], 2);
+                    double diff = pow(x[(s * M + i) * M + j] - y[(s * M + i) * M + j], 2);
                     sum += diff;
                     row += diff * i;
                     col += diff * j;
