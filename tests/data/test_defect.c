@@ -174,7 +174,7 @@ static void test_lesions(void **state)
     (void)state;
     enum { M = 96 };
     int kinds = 0;
-    for (int scan = 0; scan < 12; scan++) {
+    for (int scan = 0; scan < 6; scan++) {
         struct phantom_conf c = sized("lesion");
         c.size = c.readout = c.width = M;
         c.padding = 0;

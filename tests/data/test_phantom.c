@@ -461,6 +461,13 @@ static void test_command(void **state)
         assert_true(WIFEXITED(rc));
         if (WEXITSTATUS(rc) != runs[i].code) fail_msg("'%s' exits %d", line, WEXITSTATUS(rc));
     }
+    /* a signal in the middle of a scan leaves no part of a file behind */
+    snprintf(
+        line, sizeof line,
+        "timeout --preserve-status -s INT 2 '%s/src/data/make-scans' '%s/stopped' --preset full "
+        "--quiet 2>'%s/out'; test $? = %d && test -z \"$(ls -A '%s/stopped')\"",
+        build, scratch, scratch, ERR_STOPPED, scratch);
+    assert_int_equal(system(line), 0);
     char folder[128];
     snprintf(folder, sizeof folder, "%s/cli", scratch);
     const char *paths[] = {folder};
