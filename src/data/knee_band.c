@@ -135,7 +135,7 @@ void vessels_paint(struct brush *b, float bone)
     const struct knee *k = b->k;
     const struct vec3 p = b->p;
     if (bone < 1) return;
-    float sway = 4 * knee_field(k->key + 90, p.z / 17, p.x / 40, 0);
+    float sway = 3 * knee_field(k->key + 90, p.z / 27, p.x / 40, 0);
     if (p.y < -18) paint_bundle(b, (struct vec3){p.x - sway, p.y + 0.5f * sway, p.z});
     for (int i = 0; i < KNEE_VEINS; i++) {
         struct vec3 q = {p.x + sway, p.y - sway, p.z};

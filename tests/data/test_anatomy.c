@@ -156,6 +156,33 @@ static void test_bad_files(void **state)
     refused(saved("negative.nii", &v, (size_t)(4 * -5)), ERR_DATA, "");
 }
 
+/* Whatever is in a header, a volume is loaded or refused. */
+static void test_mutated_headers(void **state)
+{
+    (void)state;
+    static const unsigned char values[] = {0, 1, 0x7f, 0x80, 0xff};
+    unsigned char file[HEADER + 4 * 8 * 8 * 4];
+    struct volume v = plain;
+    v.n[0] = v.n[1] = 8;
+    v.n[2] = 4;
+    FILE *f = fopen(saved("whole.nii", &v, 0), "rb");
+    assert_int_equal(fread(file, 1, sizeof file, f), sizeof file);
+    fclose(f);
+    const char *path = scratch_path("mutated.nii");
+    for (int i = 0; i < HEADER; i++)
+        for (size_t k = 0; k < sizeof values; k++) {
+            unsigned char was = file[i];
+            file[i] = values[k];
+            f = fopen(path, "wb");
+            fwrite(file, 1, sizeof file, f);
+            fclose(f);
+            struct anatomy *a = anatomy_load(path, &e);
+            if (!a) assert_true(e.code == ERR_DATA && *e.text);
+            anatomy_free(a);
+            file[i] = was;
+        }
+}
+
 /* A scan of a volume: as any other, but for a contrast that has no fat. */
 static void test_scan_of_a_volume(void **state)
 {
@@ -199,8 +226,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_orientations_agree), cmocka_unit_test(test_directions),
-        cmocka_unit_test(test_bad_files),          cmocka_unit_test(test_scan_of_a_volume),
-        cmocka_unit_test(test_real_volume),
+        cmocka_unit_test(test_bad_files),          cmocka_unit_test(test_mutated_headers),
+        cmocka_unit_test(test_scan_of_a_volume),   cmocka_unit_test(test_real_volume),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
