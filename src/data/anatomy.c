@@ -6,6 +6,7 @@
 #include <math.h>
 #include <nifti2_io.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -23,6 +24,54 @@ struct anatomy {
 };
 
 /* ---- reading ---- */
+
+/* A whole number of `bytes` bytes in a header. */
+static int64_t number_at(const unsigned char *h, int at, int bytes, bool swapped)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < bytes; i++)
+        v |= (uint64_t)h[at + (swapped ? bytes - 1 - i : i)] << 8 * i;
+    const int unused = 64 - 8 * bytes;
+    return (int64_t)(v << unused) >> unused;
+}
+
+/* What the library would complain about on the terminal, before it sees it. */
+static int check_raw(const char *path, struct err *e)
+{
+    unsigned char h[540] = {0};
+    char *name = nifti_findhdrname(path);
+    znzFile f = name ? znzopen(name, "rb", nifti_is_gzfile(name)) : NULL;
+    const size_t got = znz_isnull(f) ? 0 : znzread(h, 1, sizeof h, f);
+    if (!znz_isnull(f)) znzclose(f);
+    free(name);
+    int size = 0, swapped = 0;
+    for (int s = 0; s < 2; s++)
+        if (number_at(h, 0, 4, s) == 348 || number_at(h, 0, 4, s) == 540) {
+            size = (int)number_at(h, 0, 4, s);
+            swapped = s;
+        }
+    const bool two = size == 540;
+    const char *magic = (const char *)h + (two ? 4 : 344);
+    if (size == 0 || got < (size_t)size || (memcmp(magic, "n", 1) || !strchr("+i", magic[1]))) {
+        err_set(e, ERR_DATA, "%s: not a NIfTI volume", path);
+        return err_hint(e, "expected a .nii or .nii.gz file, or a pair .hdr and .img");
+    }
+    const int dim = two ? 16 : 40, each = two ? 8 : 2;
+    const int64_t rank = number_at(h, dim, each, swapped);
+    if (rank < 1 || rank > 7)
+        return err_set(e, ERR_DATA, "%s: the volume has %lld dimensions; expected 3", path,
+                       (long long)rank);
+    for (int i = 1; i <= rank; i++) {
+        const int64_t n = number_at(h, dim + i * each, each, swapped);
+        if (n < 1 || n > MAX_SIDE)
+            return err_set(e, ERR_DATA, "%s: dim[%d] is %lld; expected 2 to %d", path, i,
+                           (long long)n, MAX_SIDE);
+    }
+    const int type = (int)number_at(h, two ? 12 : 70, 2, swapped);
+    if (!nifti_is_valid_datatype(type) || type == DT_BINARY)
+        return err_set(e, ERR_DATA, "%s: datatype %d is none of NIfTI's", path, type);
+    return 0;
+}
 
 static int check_header(const nifti_image *v, const char *path, struct err *e)
 {
@@ -229,6 +278,7 @@ struct anatomy *anatomy_load(const char *path, struct err *e)
         return NULL;
     }
     nifti_set_debug_level(0); /* what is wrong is said here */
+    if (check_raw(path, e)) return NULL;
     nifti_image *v = nifti_image_read(path, 0);
     if (!v) {
         err_set(e, ERR_DATA, "%s: not a NIfTI volume", path);
