@@ -450,7 +450,7 @@ static void test_command(void **state)
         {"--anatomy nowhere.nii", ERR_NOINPUT},
         {"--anatomy x.nii --contrast fs", ERR_USAGE},
         {"--preset huge", ERR_USAGE},
-        {"--scans 100000 --size 1024 --slices 256 --coils 64 --seed 8", ERR_IO}, /* no room */
+        {"--scans 500 --size 1024 --slices 256 --coils 64 --seed 8", ERR_IO}, /* no room */
         {"--scans none", ERR_USAGE},
         {"--size 64 --width 32", ERR_USAGE},
     };
