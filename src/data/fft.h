@@ -22,6 +22,14 @@ struct fft_fit *fft_fit_new(int h, int w, int oh, int ow, struct err *e);
 void fft_fit_free(struct fft_fit *f);
 void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float complex *image);
 
+/* Drops columns of the k-space of an image (h, w), in place: the transform along the rows, the
+ * samples of which keep (w) is 0 set to 0, and back. Which the shifts of a centred transform would
+ * not change. Rules for threads as above. */
+struct fft_mask;
+struct fft_mask *fft_mask_new(int w, struct err *e);
+void fft_mask_free(struct fft_mask *f);
+void fft_mask_columns(struct fft_mask *f, const float *keep, float complex *image, int h);
+
 /* Centre crop, or zero padding where the target is larger, per axis: source index
  * (n - m) / 2 + i as fastMRI's center_crop. x (h, w) -> y (oh, ow); no overlap of the two. */
 void image_fit(const float complex *x, int h, int w, float complex *y, int oh, int ow);

@@ -10,6 +10,7 @@ struct conf {
     uint64_t seed;
     struct sets_conf data;
     struct cfg_pick mask;
+    int mask_on;
     struct augment_conf augment;
     struct unet_conf network;
     struct fit_conf fit;
@@ -20,6 +21,9 @@ static const struct cfg_field fields[] = {
     CFG_U64(struct conf, seed, "1", "of initial weights, order, masks, augmentation and dropout"),
     CFG_GROUP(struct conf, data, sets_fields, "scans and their reference images"),
     CFG_PICK(struct conf, mask, "random", mask_kinds, "undersampling"),
+    CFG_CHOICE(struct conf, mask_on, "cropped", mask_on_choices,
+               "masks drop columns of the k-space of the cropped image, or, as in fastMRI, of the "
+               "k-space that was acquired, before the crop"),
     CFG_GROUP(struct conf, augment, augment_fields, "variation of the training images"),
     CFG_GROUP(struct conf, network, unet_recon_fields, "UNet from zero-filled to full image"),
     CFG_GROUP(struct conf, fit, fit_recon_fields, "training"),
@@ -51,8 +55,8 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     struct recon *recon = NULL;
     int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||
               sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
-              !(recon = recon_new(c->mask, &c->augment, &c->data.jsense, &c->network, c->seed,
-                                  &sets.train, &sets.validation, e));
+              !(recon = recon_new(c->mask, c->mask_on, &c->augment, &c->data.jsense, &c->network,
+                                  c->seed, &sets.train, &sets.validation, e));
     if (!bad && !cli->quiet) recon_print_masks(recon);
     bad = bad || fit(recon_task(recon), &c->fit, c->seed, &dir, cli, e) ||
           sets_report(&sets, dir.dir, e);
