@@ -6,6 +6,7 @@
 #include "nn/ckpt.h"
 #include "nn/step.h"
 #include "train/explain.h"
+#include "train/insight.h"
 #include "train/record.h"
 #include "train/validate.h"
 
@@ -50,6 +51,7 @@ struct trainer {
     const struct fit_conf *conf;
     uint64_t seed;
     struct run *run;
+    struct insight insight;
     struct graph *graph;
     struct params *params;
     enum nn_precision precision; /* in force */
@@ -110,6 +112,7 @@ int fit_check(const struct unet_conf *unet, int height, int width, struct err *e
 
 static void trainer_release(struct trainer *t)
 {
+    insight_close(&t->insight);
     loader_free(t->loader);
     validation_free(t->validation);
     step_free(t->step);
@@ -168,6 +171,7 @@ static int trainer_init(struct trainer *t, bool resume, struct err *e)
                                .shuffle = true,
                                .seed = t->seed,
                                .first = t->at.step * (uint64_t)c->batch};
+    if (insight_open(&t->insight, t->run, t->at.step, e)) return -1;
     return (t->loader = loader_new(task->train, feed, e)) ? 0 : -1;
 }
 
@@ -212,7 +216,11 @@ static int step(struct trainer *t, struct err *e)
     const char *names[] = {"loss", "lr"};
     double values[] = {t->at.loss_sum / (since ? since : LOG_EVERY), lr};
     t->at.loss_sum = 0.0;
-    return run_log(t->run, t->at.step, names, values, 2, e);
+    return run_log(t->run, t->at.step, names, values, 2, e) ||
+                   insight_scalars(&t->insight, "train", t->at.step / LOG_EVERY, t->at.step, names,
+                                   values, 2, e)
+               ? -1
+               : 0;
 }
 
 /* The scores of the network as it is, and pictures. */
@@ -240,8 +248,12 @@ static int validate(struct trainer *t, double *scores, struct err *e)
         t->at.best_loss = scores[0];
         t->at.best_step = t->at.step;
     }
+    const uint64_t number = (t->at.step - 1) / (uint64_t)t->validate_every + 1;
     if (run_log(t->run, t->at.step, t->task->scores, scores, t->task->nscores, e) ||
-        (better && save(t, "best.h5", e)) || save(t, "last.h5", e))
+        insight_scalars(&t->insight, "validation", number, t->at.step, t->task->scores, scores,
+                        t->task->nscores, e) ||
+        insight_panel(&t->insight, number, t->at.step, e) || (better && save(t, "best.h5", e)) ||
+        save(t, "last.h5", e))
         return -1;
     clock_phase(t, VALIDATION);
     return 0;
