@@ -49,13 +49,13 @@ struct counter {
     uint64_t *at;
     bool any;
 };
-enum { COUNTERS = 6 };
+enum { COUNTERS = 7 };
 
 static void counters(struct ckpt_info *i, struct counter out[COUNTERS])
 {
     const struct counter all[COUNTERS] = {
         {"step", &i->step, false},    {"best_step", &i->best_step, false},
-        {"stale", &i->stale, false},  {"loss_count", &i->loss_count, false},
+        {"validated", &i->validated, false}, {"stale", &i->stale, false},  {"loss_count", &i->loss_count, false},
         {"images", &i->images, true}, {"encoder", &i->encoder, true}};
     memcpy(out, all, sizeof all);
 }

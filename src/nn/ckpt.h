@@ -19,6 +19,7 @@ struct ckpt_info {
     int height, width;   /* of the images trained on */
     uint64_t loss_count; /* those steps */
     double loss_mean;    /* of the training, smoothed */
+    uint64_t validated;  /* step of the last validation */
     uint64_t stale;      /* validations since the best */
     uint64_t images;     /* fingerprint of the sets trained and validated on; 0: not known */
     uint64_t encoder;    /* checksum of the checkpoint whose encoder the loss uses; 0: none */

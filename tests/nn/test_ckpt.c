@@ -18,12 +18,19 @@
 #include <unistd.h>
 
 static const struct unet_conf small = {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1, false};
-static const struct ckpt_info info = {"ssl", {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1, false},
-                                      1234,  0.0625,
-                                      1000,  0.75,
-                                      320,   256,
-                                      7,     0.5,
-                                      3,     0xfedcba9876543210,
+static const struct ckpt_info info = {"ssl",
+                                      {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1, false},
+                                      1234,
+                                      0.0625,
+                                      1000,
+                                      0.75,
+                                      320,
+                                      256,
+                                      7,
+                                      0.5,
+                                      1100,
+                                      3,
+                                      0xfedcba9876543210,
                                       42};
 static char dir[64], path[96];
 
@@ -113,7 +120,8 @@ static void test_round_trip(void **state)
     assert_true(i.loss_sum == 0.75);
     assert_int_equal(i.height, 320);
     assert_int_equal(i.width, 256);
-    assert_true(i.loss_count == 7 && i.loss_mean == 0.5 && i.stale == 3 && i.encoder == 42);
+    assert_true(i.loss_count == 7 && i.loss_mean == 0.5 && i.stale == 3 && i.validated == 1100 &&
+                i.encoder == 42);
     assert_true(i.images == 0xfedcba9876543210);
     params_free(p);
     params_free(q);

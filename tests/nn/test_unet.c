@@ -48,7 +48,8 @@ static void test_counts(void **state)
     (void)state;
     assert_int_equal(count(ssl), 3034381);
     assert_int_equal(count(recon), 1923714);
-    assert_int_equal(count((struct unet_conf){2, 2, 32, 5, UNET_BLOCK_FASTMRI, 10, 0.0, false}), 7756418);
+    assert_int_equal(count((struct unet_conf){2, 2, 32, 5, UNET_BLOCK_FASTMRI, 10, 0.0, false}),
+                     7756418);
     assert_int_equal(count((struct unet_conf){1, 1, 8, 1, UNET_BLOCK_CONTEXT, 2, 0.5, false}),
                      8 * 9 + 8 + 64 * 9 + 8 + 16 + 8 + 1);
 }

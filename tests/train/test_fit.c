@@ -127,7 +127,7 @@ static struct outcome train(const char *name, bool resume, int steps, struct sou
     struct run run;
     char dir[256], path[300];
     snprintf(dir, sizeof dir, "%s/%s", folder, name);
-    int bad = run_begin(&run, dir, &cli, &conf, 5, fit_may_change, &o.err) ||
+    int bad = run_begin(&run, dir, &cli, &conf, 5, fit_may_change(&conf.fit), &o.err) ||
               fit(&task, &conf.fit, 5, &run, &cli, &o.err);
     o.code = bad ? (int)o.err.code : 0;
     run_end(&run);
@@ -185,6 +185,7 @@ static void resumes_to_the_same_bits(void **state)
      * run. */
     struct outcome cut = train("cut", false, 40, (struct source){.stop_at = 90});
     assert_int_equal(cut.code, ERR_STOPPED);
+    if (!strstr(cut.err.text, "SIGUSR1")) fail_msg("%s", cut.err.text);
     assert_non_null(strstr(cut.err.text, "SIGUSR1"));
     assert_non_null(strstr(cut.err.hint, "--resume"));
     assert_true(cut.last.step > 0 && cut.last.step < 40);
@@ -259,12 +260,12 @@ static void one_training_at_a_time(void **state)
     struct cfg *cfg = cfg_load(fields, &conf, NULL, NULL, 0, &e);
     struct cli cli = {.cfg = cfg, .command = "test", .fields = fields, .quiet = true};
     struct run first, second;
-    assert_int_equal(run_begin(&first, dir, &cli, &conf, 5, fit_may_change, &e), 0);
-    assert_int_equal(run_begin(&second, dir, &cli, &conf, 5, fit_may_change, &e), -1);
+    assert_int_equal(run_begin(&first, dir, &cli, &conf, 5, fit_may_change(&conf.fit), &e), 0);
+    assert_int_equal(run_begin(&second, dir, &cli, &conf, 5, fit_may_change(&conf.fit), &e), -1);
     assert_non_null(strstr(e.text, "another training"));
     run_end(&second);
     run_end(&first);
-    assert_int_equal(run_begin(&second, dir, &cli, &conf, 5, fit_may_change, &e), 0);
+    assert_int_equal(run_begin(&second, dir, &cli, &conf, 5, fit_may_change(&conf.fit), &e), 0);
     run_end(&second);
     cfg_free(cfg);
 }
@@ -303,8 +304,9 @@ static void sizes_that_cannot_be_halved_are_refused(void **state)
     struct unet_conf unet = {
         .in_channels = 1, .out_channels = 1, .filters = 20, .levels = 5, .groups = 10};
     struct err e = {0};
-    assert_int_equal(fit_check(&unet, 320, 160, &e), 0);
-    assert_int_equal(fit_check(&unet, 230, 180, &e), -1);
+    const struct fit_conf conf = {0};
+    assert_int_equal(fit_check(&conf, &unet, 320, 160, &e), 0);
+    assert_int_equal(fit_check(&conf, &unet, 230, 180, &e), -1);
     assert_int_equal(e.code, ERR_CONFIG);
     assert_non_null(strstr(e.hint, "240"));
     assert_non_null(strstr(e.hint, "192"));
