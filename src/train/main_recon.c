@@ -1,5 +1,6 @@
 /* train-recon config.yaml */
 #include "base/cli.h"
+#include "train/estimate.h"
 #include "train/explain.h"
 #include "train/fit.h"
 #include "train/recon.h"
@@ -35,6 +36,12 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
     if (augment_check(&c->augment, c->data.height, c->data.width, e)) return -1;
     if (sets_check(&c->data, e)) return -1;
     return fit_check(&c->fit, &c->network, c->data.height, c->data.width, e);
+}
+
+static int estimate(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct conf *c = conf;
+    return estimate_training(&c->network, &c->fit, &c->data, cli, e);
 }
 
 static int explain(const void *conf, const struct cli *cli, struct err *e)
@@ -78,6 +85,7 @@ int main(int argc, char **argv)
         .conf_size = sizeof(struct conf),
         .resumable = true,
         .check = check,
+        .estimate = estimate,
         .explain = explain,
         .run = run,
     };
