@@ -56,7 +56,8 @@ static int measure(const struct unet_conf *unet, const struct fit_conf *c,
     uint64_t encoder;
     const size_t pixels = (size_t)sets->height * (size_t)sets->width;
     struct graph *g = net_graph(unet, &loss, e);
-    bool ok = g && (p = net_params(g, &loss, 1, &encoder, e)) && (s = step_new(g, p, shape, 0, e));
+    bool ok =
+        g && (p = net_params(g, unet, &loss, 1, &encoder, e)) && (s = step_new(g, p, shape, 0, e));
     if (ok) {
         const int at_once = step_at_once(s), parts = shape.batch / at_once;
         step_free(s);

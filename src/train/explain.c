@@ -80,8 +80,8 @@ int explain_training(const struct unet_conf *unet, const struct fit_conf *c, int
                               .width = width,
                               .training = true,
                               .precision = fit_precision(c, cli)};
-    bool ok =
-        g && (p = net_params(g, &loss, SEED, &encoder, e)) && (step = step_new(g, p, shape, 0, e));
+    bool ok = g && (p = net_params(g, unet, &loss, SEED, &encoder, e)) &&
+              (step = step_new(g, p, shape, 0, e));
     if (ok) {
         heading(p, shape.precision, stdout);
         printf("activations and gradients of %d of the %d images of a step at a time: %.1f MiB\n",

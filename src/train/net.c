@@ -76,13 +76,18 @@ struct graph *net_graph(const struct unet_conf *unet, const struct loss_conf *lo
     return NULL;
 }
 
-struct params *net_params(const struct graph *g, const struct loss_conf *loss, uint64_t seed,
-                          uint64_t *encoder, struct err *e)
+struct params *net_params(const struct graph *g, const struct unet_conf *unet,
+                          const struct loss_conf *loss, uint64_t seed, uint64_t *encoder,
+                          struct err *e)
 {
     struct params *p = params_new(g, e);
     *encoder = 0;
     if (!p) return NULL;
     params_init(p, seed);
+    if (unet->residual) {
+        const struct param *last = params_find(p, "output.weight");
+        memset(p->val + last->offset, 0, last->len * sizeof *p->val);
+    }
     if (loss->ssfd.weight == 0.0) return p;
     if (seal_check(loss->ssfd.checkpoint, encoder, e) == 0 &&
         ckpt_load_frozen(loss->ssfd.checkpoint, p, PREFIX, e) == 0)

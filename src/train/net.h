@@ -27,6 +27,7 @@ struct loss_conf {
 /* Inputs "input" and "target", outputs "output" and "loss"; NULL with the error. */
 struct graph *net_graph(const struct unet_conf *unet, const struct loss_conf *loss, struct err *e);
 /* Initial weights by seed, and the frozen encoder's. `encoder`: the checksum of its checkpoint, or
- * 0. */
-struct params *net_params(const struct graph *g, const struct loss_conf *loss, uint64_t seed,
-                          uint64_t *encoder, struct err *e);
+ * 0. A residual network begins as the identity: its last weights are 0. */
+struct params *net_params(const struct graph *g, const struct unet_conf *unet,
+                          const struct loss_conf *loss, uint64_t seed, uint64_t *encoder,
+                          struct err *e);

@@ -58,7 +58,7 @@ static int make_network(struct trainer *t, struct err *e)
 {
     const struct loss_conf loss = fit_loss(t->conf);
     if (!(t->graph = net_graph(&t->task->unet, &loss, e))) return -1;
-    t->params = net_params(t->graph, &loss, t->seed, &t->at.encoder, e);
+    t->params = net_params(t->graph, &t->task->unet, &loss, t->seed, &t->at.encoder, e);
     if (!t->params) return -1;
     return t->conf->average > 0.0 ? params_average_begin(t->params, e) : 0;
 }
