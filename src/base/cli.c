@@ -30,7 +30,8 @@ static const struct flag {
      "test the configuration, print it in full, and what it would take; run nothing"},
     {"--explain", offsetof(struct options, explain), "say what the run would do, in figures"},
     {"--resume", offsetof(struct options, resume), "go on from the last checkpoint"},
-    {"--quiet", offsetof(struct options, quiet), "no progress on stderr"},
+    {"--quiet", offsetof(struct options, quiet),
+     "no progress on stderr; with --check, no estimate"},
     {"--help", offsetof(struct options, help), "this text"},
     {"--help-markdown", offsetof(struct options, markdown), "the keys as a page in Markdown"},
     {"--version", offsetof(struct options, version), "name and version"},
@@ -252,7 +253,7 @@ static int perform(const struct command *c, const struct options *o, const void 
         printf("# configuration is valid\n");
         cfg_write(c->fields, conf, stdout);
         fflush(stdout); /* an estimate takes seconds */
-        if (c->estimate && c->estimate(conf, cli, e)) return -1;
+        if (c->estimate && !cli->quiet && c->estimate(conf, cli, e)) return -1;
     }
     if (o->explain) return c->explain(conf, cli, e);
     if (o->check) return 0;
