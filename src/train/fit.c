@@ -28,13 +28,20 @@ static int log_figures(struct trainer *t, const char *group, uint64_t record,
                : 0;
 }
 
+static int not_saved(struct err *e)
+{
+    return err_hint(e,
+                    "the checkpoint before is intact: when there is room again, the same command "
+                    "with --resume goes on from it");
+}
+
 static int save(struct trainer *t, struct err *e)
 {
     timing_charge(&t->time, TIMING_LOOP);
     const int bad = states_save(&t->states, t->params, &t->at, e);
     timing_charge(&t->time, TIMING_SAVING);
     t->saved = clock_seconds();
-    return bad;
+    return bad ? not_saved(e) : 0;
 }
 
 /* ---- a step ---- */
@@ -180,7 +187,7 @@ static int validate(struct trainer *t, struct err *e)
     }
     if (log_validation(t, e)) return -1;
     timing_charge(&t->time, TIMING_VALIDATION);
-    if (better && states_save_best(&t->states, t->params, &t->at, e)) return -1;
+    if (better && states_save_best(&t->states, t->params, &t->at, e)) return not_saved(e);
     timing_charge(&t->time, TIMING_SAVING);
     return save(t, e);
 }
