@@ -30,6 +30,7 @@ static int log_figures(struct trainer *t, const char *group, uint64_t record,
 
 static int not_saved(struct err *e)
 {
+    if (e && e->code != ERR_IO) return -1;
     return err_hint(e,
                     "the checkpoint before is intact: when there is room again, the same command "
                     "with --resume goes on from it");
