@@ -83,6 +83,7 @@ static int child(const char *dir, const char *calls)
     calls_left = atol(calls);
     struct toy_outcome o = toy_train(dir, states_any(dir), (struct toy){0}, often);
     if (o.code) fprintf(stderr, "%s\n", o.err.text);
+    mem_free(o.val);
     return o.code;
 }
 
