@@ -4,6 +4,7 @@
 #include "data/fft.h"
 #include "data/normalise.h"
 #include "data/zerofill.h"
+#include "train/samples.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -148,6 +149,13 @@ static void side_release(struct side *s)
     mem_free(s->full);
 }
 
+static void name_sample(const struct task *t, bool validation, uint32_t index, char *text,
+                        size_t size)
+{
+    const struct recon *owner = t->ctx;
+    samples_name(validation ? owner->validation.images : owner->train.images, index, text, size);
+}
+
 static struct sample_source source(struct side *s)
 {
     size_t pixels = (size_t)s->images->height * (size_t)s->images->width;
@@ -174,6 +182,9 @@ struct recon *recon_new(struct cfg_pick mask, int mask_on, const struct augment_
         .width = train->width,
         .train = source(&r->train),
         .validation = source(&r->validation),
+        .fingerprint = samples_fingerprint(train, validation),
+        .name_sample = name_sample,
+        .ctx = r,
         .nsums = SUMS,
         .nscores = 3,
         .scores = {"val_loss", "val_psnr", "val_psnr_zero_filled"},
