@@ -186,8 +186,7 @@ void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float compl
     }
 }
 
-/* ---- In double precision ----------------------------------------------------------------------
- */
+/* ---- In double precision ---- */
 
 struct fft2_double {
     fftw_plan forward, inverse;
