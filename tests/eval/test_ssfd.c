@@ -219,7 +219,7 @@ static void several_layers(void **state)
     struct ssfd_conf conf = {good, "conv1", {3, layers}, {3, factors}, 0};
     struct err e = {0};
     char text[256];
-    double out;
+    double out = NAN;
     make_reference(a, 32, 32, 0);
     make_image(b, 32, 32, 0);
     void *s = metric_ssfd.open(&conf, 32, 32, &e);
