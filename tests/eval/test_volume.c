@@ -143,8 +143,12 @@ static void what_is_not_defined(void **state)
     memcpy(image[0], same, sizeof same);
 }
 
-static const struct unet_conf small = {
-    .in_channels = 2, .out_channels = 2, .filters = 4, .levels = 3, .block = UNET_BLOCK_FASTMRI};
+static const struct unet_conf small = {.in_channels = 2,
+                                       .out_channels = 2,
+                                       .filters = 4,
+                                       .levels = 3,
+                                       .groups = 1,
+                                       .block = UNET_BLOCK_FASTMRI};
 
 static void a_checkpoint_becomes_a_reconstructor(void **state)
 {
