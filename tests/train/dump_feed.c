@@ -13,8 +13,8 @@
  *
  * and on stdout the recipe as key=value lines. */
 #include "base/mem.h"
-#include "nn/params.h"
 #include "train/fit.h"
+#include "train/net.h"
 #include "train/recon.h"
 #include "train/sets.h"
 #include "train/ssl.h"
@@ -132,9 +132,10 @@ static int dump(const struct tool *t, const char *name, bool training, long samp
 
 static int dump_weights(const struct tool *t, struct err *e)
 {
-    struct graph *g = fit_graph(&t->conf.network, e);
-    struct params *p = g ? params_new(g, e) : NULL;
-    if (p) params_init(p, t->conf.seed);
+    const struct loss_conf loss = {.kind = LOSS_L2};
+    uint64_t encoder;
+    struct graph *g = net_graph(&t->conf.network, &loss, e);
+    struct params *p = g ? net_params(g, &loss, t->conf.seed, &encoder, e) : NULL;
     for (int i = 0; p && i < p->n; i++)
         save(t->weights, p->list[i].name, p->val + p->list[i].offset, p->list[i].len);
     int bad = !p;
@@ -148,6 +149,8 @@ static int run(struct tool *t, bool ssl, struct err *e)
     const struct conf *c = &t->conf;
     if (c->augment.flip || c->augment.turn || c->augment.intensity > 0.0)
         return err_set(e, ERR_CONFIG, "augmentation is not dumped: leave it off");
+    if (c->fit.accumulate != 1 || !c->fit.steps)
+        return err_set(e, ERR_CONFIG, "give the length in steps, and accumulate nothing");
     if (sets_open(&t->sets, &c->data, false, e)) return -1;
     struct images *train = &t->sets.train, *validation = &t->sets.validation;
     t->keep = mem_new((size_t)c->data.height * (size_t)c->data.width, sizeof *t->keep, e);
@@ -158,8 +161,7 @@ static int run(struct tool *t, bool ssl, struct err *e)
                              validation, e);
     if (!t->keep || (!t->ssl && !t->recon)) return -1;
     t->task = ssl ? ssl_task(t->ssl) : recon_task(t->recon);
-    const long per_epoch = (long)t->task->train.samples / c->fit.batch;
-    const long steps = c->fit.steps ? c->fit.steps : (long)c->fit.epochs * per_epoch;
+    const long steps = c->fit.steps;
     printf("steps=%ld\nbatch=%d\nlr=%.17g\nbeta1=%.17g\nbeta2=%.17g\neps=%.17g\n", steps,
            c->fit.batch, c->fit.adam.lr, c->fit.adam.beta1, c->fit.adam.beta2, c->fit.adam.eps);
     printf("schedule=%d\nwarmup=%d\nmin_lr=%.17g\nvalidate_every=%d\n", c->fit.schedule.kind,
