@@ -14,7 +14,13 @@ enum { MAX_METRICS = 64 };
 static const char *const targets[] = {"reference", "rss", NULL};
 
 static const struct cfg_field data_fields[] = {
-    CFG_TEXTS(struct images_conf, scans, NULL, "fully sampled scans: files, or folders of *.h5"),
+    CFG_TEXTS(struct images_conf, scans, NULL,
+              "fully sampled scans: files, or folders of them (docs/data.md)"),
+    CFG_PICK(struct images_conf, split, "folders", split_kinds, "which of the scans are meant"),
+    CFG_CHOICE(struct images_conf, part, "test", part_names, "of the split; see split"),
+    CFG_CHOICE(struct images_conf, on_bad_scan, "stop", bad_scan_choices,
+               "a scan that is damaged or undersampled stops the run at once, or is skipped and "
+               "listed in skipped_scans.csv"),
     CFG_TEXT(struct images_conf, cache, "cache", "folder of computed references, shared by runs"),
     CFG_INT(struct images_conf, height, "0", 0, 4096, "px",
             "of the reconstructions: cropped or zero-padded; 0: as the network was trained"),
@@ -53,13 +59,14 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
 }
 
 /* The scans, at the size of the network where none is asked for. */
-static int find_images(struct images *im, const struct reconstruct_conf *c, struct err *e)
+static int find_images(struct images *im, const struct reconstruct_conf *c, bool quiet,
+                       struct err *e)
 {
     struct ckpt_info info;
     struct images_conf data = c->data;
     data.slices = SLICES_ALL;
     return reconstructor_describe(c->checkpoint, &data.height, &data.width, &info, e) ||
-                   images_find(im, &data, e)
+                   images_find(im, &data, quiet, e)
                ? -1
                : 0;
 }
@@ -70,7 +77,7 @@ static int explain(const void *conf, const struct cli *cli, struct err *e)
     struct images images = {0};
     struct masks *masks = NULL;
     char line[256];
-    int rc = find_images(&images, c, e) || !(masks = masks_new(c->mask, e));
+    int rc = find_images(&images, c, cli->quiet, e) || !(masks = masks_new(c->mask, e));
     if (!rc)
         printf("network: %s; images of %d x %d, %d at a time, into %s\n", c->checkpoint,
                images.conf.height, images.conf.width, cli->threads, c->output);
@@ -117,7 +124,9 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     if (io_mkdirs(c->output, e)) return -1;
     if (access(c->output, W_OK | X_OK)) /* now, not after the work */
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
-    int rc = find_images(&r.images, c, e) || images_prepare(&r.images, cli->quiet, e) ||
+    const struct scans *const scans[] = {&r.images.scans};
+    int rc = find_images(&r.images, c, cli->quiet, e) || images_prepare(&r.images, cli->quiet, e) ||
+             scans_report(scans, 1, c->output, stderr, e) ||
              reconstructor_open(&r.net, c->checkpoint, par_threads(), r.images.height,
                                 r.images.width, (enum nn_precision)c->precision, e) ||
              open_metrics(&r, e) || reconstruct_scans(&r, e) || reconstruct_report(&r, e);

@@ -194,7 +194,8 @@ static char *recipe(const struct reconstruction *r, int scan, struct err *e)
     h5_close(f);
     if (bad) return NULL;
     bare.output = bare.data.cache = bare.checkpoint = "";
-    bare.data.scans.n = 0;
+    bare.data.scans.n = 0; /* nor how the scan was chosen */
+    bare.data.split.kind = split_kinds[0];
     FILE *out = open_memstream(&text, &len);
     bad = !out || cfg_write(r->cli->fields, &bare, out);
     if (out)

@@ -135,7 +135,7 @@ static int dump_weights(const struct tool *t, struct err *e)
     const struct loss_conf loss = {.kind = LOSS_L2};
     uint64_t encoder;
     struct graph *g = net_graph(&t->conf.network, &loss, e);
-    struct params *p = g ? net_params(g, &loss, t->conf.seed, &encoder, e) : NULL;
+    struct params *p = g ? net_params(g, &t->conf.network, &loss, t->conf.seed, &encoder, e) : NULL;
     for (int i = 0; p && i < p->n; i++)
         save(t->weights, p->list[i].name, p->val + p->list[i].offset, p->list[i].len);
     int bad = !p;
