@@ -154,6 +154,13 @@ static void bad_input(void **state)
     fails(shell_run("%s --set data.height=70 --set data.width=64", base), 78, "72");
     fails(shell_run("%s --set mask.acceleration=40", base), 78, "mask");
     fails(shell_run("%s --set checkpoint=scans/test/knee-2-0000.h5", base), 65, "knee-2-0000.h5");
+    const char *mixed = "mkdir -p mixed && cp scans/test/*.h5 mixed && "
+                        "head -c 5000 scans/test/knee-2-0000.h5 >mixed/damaged.h5";
+    fails(shell_run("%s && %s --set data.scans=[mixed]", mixed, base), 65, "damaged");
+    succeeds(shell_run("%s --set output=skip --set data.scans=[mixed] --set "
+                       "data.on_bad_scan=skip && cmp skip/slices.csv out/slices.csv && "
+                       "grep -q damaged skip/skipped_scans.csv",
+                       base));
     shell_write("ssl.yaml", "run: ssl\n"
                             "data: {train: [scans/train], validation: [scans/test],\n"
                             "       cache: references, height: 64, width: 64}\n"
