@@ -36,6 +36,11 @@ def crop(x, h, w):
     return x[..., top:top + h, left:left + w]
 
 
+def newest(paths):
+    """A reference's name ends in a hash of its scan and parameters."""
+    return max(paths, key=lambda p: p.stat().st_mtime)
+
+
 class Samples(torch.utils.data.Dataset):
     """Sample k of the stream: input and target, (channels, h, w) float32."""
 
@@ -45,7 +50,7 @@ class Samples(torch.utils.data.Dataset):
         record = np.dtype([("index", "<u4"), ("bits", "u1", (bits + 7) // 8)])
         self.feed, self.bits = np.memmap(pathlib.Path(job["feed"]) / f"{which}.bin", record, "r"), bits
         self.scans = sorted(pathlib.Path(job[which]).glob("*.h5"))
-        self.cache = [pathlib.Path(job["cache"]) / s.name for s in self.scans]
+        self.cache = [newest(pathlib.Path(job["cache"]).glob(f"{s.stem}.*.h5")) for s in self.scans]
         self.images = []
         for i, path in enumerate(self.cache):
             with h5py.File(path) as f:

@@ -7,8 +7,8 @@
  *     scores          float32 (slice, 2 n)      the n metrics of the reconstruction, then those of
  *                                               the zero-filled image; NaN: not defined
  *     attributes      recipe: all that the content depends on, as text; acquisition, mask,
- *                     acceleration, checkpoint, checkpoint_step, scan (the source's path), program;
- *                     volume scores (eval/volume.h), also of zero_filled
+ *                     acceleration, checkpoint, checkpoint_step, scan (the source's path),
+ * reference (its file in the cache), program; volume scores (eval/volume.h), also of zero_filled
  *
  * A file appears complete or not at all. */
 #pragma once

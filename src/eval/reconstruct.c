@@ -182,25 +182,21 @@ static int batch(struct work *k, int n, struct h5 *out, struct err *e)
 /* ---- scans
  * ---------------------------------------------------------------------------------------- */
 
-/* Everything the file depends on: the configuration without places, the weights, the scan. */
+/* Everything the file depends on: the configuration without places, the weights, and
+ * the reference, whose name has a hash of the scan in it. */
 static char *recipe(const struct reconstruction *r, int scan, struct err *e)
 {
     struct reconstruct_conf bare = *r->conf;
-    int64_t source = 0;
     char *text = NULL;
     size_t len = 0;
-    struct h5 *f = h5_open(r->images.cache[scan].path, e);
-    int bad = !f || h5_attr_i64(f, "/", "source_hash", &source, e);
-    h5_close(f);
-    if (bad) return NULL;
     bare.output = bare.data.cache = bare.checkpoint = "";
     bare.data.scans.n = 0; /* nor how the scan was chosen */
     bare.data.split.kind = split_kinds[0];
     FILE *out = open_memstream(&text, &len);
-    bad = !out || cfg_write(r->cli->fields, &bare, out);
+    int bad = !out || cfg_write(r->cli->fields, &bare, out);
     if (out)
-        fprintf(out, "# weights %016llx\n# scan %016llx\n", (unsigned long long)r->net.weights,
-                (unsigned long long)source);
+        fprintf(out, "# weights %016llx\n# reference %s\n", (unsigned long long)r->net.weights,
+                file_name(r->images.cache[scan].path));
     if (out && !fclose(out) && !bad) return text;
     free(text);
     err_set(e, ERR_FAILED, "out of memory");
@@ -220,6 +216,7 @@ static int set_attributes(const struct work *k, struct h5 *f, struct err *e)
         const char *key, *text;
     } texts[] = {{"program", program},
                  {"scan", scan->path},
+                 {"reference", file_name(r->images.cache[k->scan].path)},
                  {"acquisition", scan->acquisition},
                  {"mask", mask},
                  {"checkpoint", r->conf->checkpoint},
