@@ -13,6 +13,8 @@ struct table *table_new(const char *columns, struct err *e);
 void table_free(struct table *t);
 /* Appends a row: a `const char *` for each text column, a `double` for each number, in order. */
 int table_add(struct table *t, struct err *e, ...);
+/* The same from arrays: `text` has an entry for each text column, `number` one for each other. */
+int table_add_arrays(struct table *t, const char *const *text, const double *number, struct err *e);
 int table_rows(const struct table *t);
 double table_number(const struct table *t, int row, const char *column);
 const char *table_text(const struct table *t, int row, const char *column);
