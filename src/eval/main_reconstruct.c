@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/par.h"
+#include "data/zerofill.h"
 #include "eval/reconstruct.h"
 
 #include <stdio.h>
@@ -34,6 +35,9 @@ static const struct cfg_field fields[] = {
     CFG_U64(struct reconstruct_conf, seed, "1", "of the masks: one a scan, by its file's name"),
     CFG_GROUP(struct reconstruct_conf, data, data_fields, "what is reconstructed"),
     CFG_PICK(struct reconstruct_conf, mask, "random", mask_kinds, "undersampling"),
+    CFG_CHOICE(struct reconstruct_conf, mask_on, "cropped", mask_on_choices,
+               "as in the training: masks drop columns of the k-space of the cropped image, or of "
+               "the k-space that was acquired"),
     CFG_PICKS(struct reconstruct_conf, metrics, "{psnr: {}, ssim: {}, nrmse: {}}", metric_kinds,
               "of each slice, for the tables"),
     CFG_CHOICE(struct reconstruct_conf, target, "reference", targets,
@@ -83,7 +87,9 @@ static int explain(const void *conf, const struct cli *cli, struct err *e)
                images.conf.height, images.conf.width, cli->threads, c->output);
     for (int i = 0; i < images.scans.n && !rc; i++) {
         const struct scan *s = &images.scans.list[i];
-        const struct mask_plan *p = masks_plan(masks, s->height, s->width, e);
+        int h, w;
+        zerofill_mask_size(c->mask_on, s, &h, &w);
+        const struct mask_plan *p = masks_plan(masks, h, w, e);
         rc = p ? 0 : err_wrap(e, "%s", s->path);
         if (rc) break;
         masks_describe(masks, p, line, sizeof line);

@@ -92,7 +92,9 @@ static void prepare(void *ctx, int i)
     const int slice = k->first + i, h = r->net.height, w = r->net.width;
     const struct mask_key key = mask_key_of_file(r->conf->seed, file_name(scan->path));
     struct slot *s = k->slot + i;
-    s->rc = masks_draw(s->masks, key, scan->height, scan->width, s->keep, &s->err) ||
+    int mask_h, mask_w;
+    zerofill_mask_size(r->conf->mask_on, scan, &mask_h, &mask_w);
+    s->rc = masks_draw(s->masks, key, mask_h, mask_w, s->keep, &s->err) ||
             read_target(r, k->scan, slice, s, &s->err) ||
             zerofill_slice(&s->zerofill, scan, &r->images.cache[k->scan], slice, s->keep, s->raw,
                            &s->err);
@@ -179,8 +181,7 @@ static int batch(struct work *k, int n, struct h5 *out, struct err *e)
     return 0;
 }
 
-/* ---- scans
- * ---------------------------------------------------------------------------------------- */
+/* ---- scans ---- */
 
 /* Everything the file depends on: the configuration without places, the weights, and
  * the reference, whose name has a hash of the scan in it. */
@@ -207,7 +208,9 @@ static int set_attributes(const struct work *k, struct h5 *f, struct err *e)
 {
     const struct reconstruction *r = k->r;
     const struct scan *scan = &r->images.scans.list[k->scan];
-    const struct mask_plan *plan = masks_plan(k->slot->masks, scan->height, scan->width, e);
+    int mask_h, mask_w;
+    zerofill_mask_size(r->conf->mask_on, scan, &mask_h, &mask_w);
+    const struct mask_plan *plan = masks_plan(k->slot->masks, mask_h, mask_w, e);
     if (!plan) return -1;
     char mask[256], program[64];
     masks_describe(k->slot->masks, plan, mask, sizeof mask);
@@ -282,8 +285,7 @@ static int one_scan(struct work *k, const char *path, const char *recipe, struct
     return rc ? -1 : 0;
 }
 
-/* ---- all of it
- * -------------------------------------------------------------------------------------- */
+/* ---- all of it ---- */
 
 static void slots_free(struct slot *slot, int n)
 {
@@ -301,18 +303,22 @@ static void slots_free(struct slot *slot, int n)
 
 static struct slot *slots_new(const struct reconstruction *r, struct err *e)
 {
-    size_t n = (size_t)r->net.height * (size_t)r->net.width, largest = n;
+    size_t n = (size_t)r->net.height * (size_t)r->net.width, largest = n, masked = 0;
     for (int i = 0; i < r->images.scans.n; i++) {
         const struct scan *scan = &r->images.scans.list[i];
         size_t pixels = (size_t)scan->height * (size_t)scan->width;
         if (pixels > largest) largest = pixels;
+        int h, w;
+        zerofill_mask_size(r->conf->mask_on, scan, &h, &w);
+        if ((size_t)h * (size_t)w > masked) masked = (size_t)h * (size_t)w;
     }
     struct slot *slot = mem_new((size_t)r->net.batch, sizeof *slot, e);
     for (int i = 0; slot && i < r->net.batch; i++) {
         struct slot *s = slot + i;
         s->zerofill.conf = r->conf->data.jsense;
+        s->zerofill.mask_on = r->conf->mask_on;
         s->masks = masks_new(r->conf->mask, e);
-        s->keep = mem_new(largest, sizeof *s->keep, e);
+        s->keep = mem_new(masked, sizeof *s->keep, e);
         s->rss = mem_new(largest, sizeof *s->rss, e);
         s->raw = mem_new(largest, sizeof *s->raw, e);
         s->scratch = mem_new(n, sizeof *s->scratch, e);

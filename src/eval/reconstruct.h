@@ -17,6 +17,7 @@ struct reconstruct_conf {
     uint64_t seed;
     struct images_conf data;
     struct cfg_pick mask;
+    int mask_on; /* MASK_… */
     struct cfg_picks metrics;
     int target;    /* TARGET_… */
     int precision; /* enum nn_precision */

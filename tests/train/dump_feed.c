@@ -29,6 +29,7 @@ struct conf {
     struct sets_conf data;
     struct patches_conf patches;
     struct cfg_pick mask;
+    int mask_on;
     struct augment_conf augment;
     struct unet_conf network;
     struct fit_conf fit;
@@ -48,6 +49,7 @@ static const struct cfg_field recon_fields[] = {
     CFG_U64(struct conf, seed, "1", ""),
     CFG_GROUP(struct conf, data, sets_fields, ""),
     CFG_PICK(struct conf, mask, "random", mask_kinds, ""),
+    CFG_CHOICE(struct conf, mask_on, "cropped", mask_on_choices, ""),
     CFG_GROUP(struct conf, augment, augment_fields, ""),
     CFG_GROUP(struct conf, network, unet_recon_fields, ""),
     CFG_GROUP(struct conf, fit, fit_recon_fields, ""),
@@ -157,8 +159,8 @@ static int run(struct tool *t, bool ssl, struct err *e)
     if (ssl)
         t->ssl = ssl_new(&c->patches, &c->augment, &c->network, c->seed, train, validation, e);
     else if ((t->masks = masks_new(c->mask, e)))
-        t->recon = recon_new(c->mask, &c->augment, &c->data.jsense, &c->network, c->seed, train,
-                             validation, e);
+        t->recon = recon_new(c->mask, c->mask_on, &c->augment, &c->data.jsense, &c->network,
+                             c->seed, train, validation, e);
     if (!t->keep || (!t->ssl && !t->recon)) return -1;
     t->task = ssl ? ssl_task(t->ssl) : recon_task(t->recon);
     const long steps = c->fit.steps;
