@@ -18,6 +18,7 @@ enum rng_purpose {
     RNG_NOISE = 8,    /* simulated scans: receiver noise */
     RNG_SPLIT = 9,    /* partition of a data set */
     RNG_AUGMENT = 20, /* flips, turns and factors of training images */
+    RNG_BOOTSTRAP = 20, /* resampling of scans in statistics */
     RNG_TEST = 99,
 };
 

@@ -82,6 +82,16 @@ static int make_room(struct table *t, struct err *e)
     return 0;
 }
 
+/* Takes over the row of which `failed` says that a text could not be copied. */
+static int finish_row(struct table *t, union cell *row, bool failed)
+{
+    for (int c = 0; failed && c < t->columns; c++)
+        if (t->is_text[c]) mem_free(row[c].text);
+    if (failed) return -1;
+    t->rows++;
+    return 0;
+}
+
 int table_add(struct table *t, struct err *e, ...)
 {
     if (make_room(t, e)) return -1;
@@ -96,11 +106,21 @@ int table_add(struct table *t, struct err *e, ...)
             row[c].number = va_arg(ap, double);
     }
     va_end(ap);
-    for (int c = 0; failed && c < t->columns; c++)
-        if (t->is_text[c]) mem_free(row[c].text);
-    if (failed) return -1;
-    t->rows++;
-    return 0;
+    return finish_row(t, row, failed);
+}
+
+int table_add_arrays(struct table *t, const char *const *text, const double *number, struct err *e)
+{
+    if (make_room(t, e)) return -1;
+    union cell *row = t->cell + (size_t)t->rows * (size_t)t->columns;
+    bool failed = false;
+    for (int c = 0; c < t->columns; c++) {
+        if (t->is_text[c])
+            failed |= !(row[c].text = copy_text(*text++, e));
+        else
+            row[c].number = *number++;
+    }
+    return finish_row(t, row, failed);
 }
 
 int table_rows(const struct table *t)
