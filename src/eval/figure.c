@@ -24,17 +24,14 @@ int figure_begin(struct figure *g, const struct study_env *env, const char *name
             "#     gnuplot -d %s.gp\n"
             "set encoding utf8\n"
             "set datafile separator comma\n"
-            "do for [kind in \"png svg\"] {\n"
-            "    if (kind eq \"png\") {\n"
-            "        set terminal pngcairo noenhanced size %d,%d font \"Liberation Sans,22\" "
-            "linewidth 2 pointscale 2 background \"white\"\n"
-            "    } else {\n"
-            "        set terminal svg noenhanced size %d,%d font \"Arial,13\" background "
-            "\"white\"\n"
-            "    }\n"
-            "    set output \"%s.\".kind\n"
-            "    set multiplot\n"
-            "    unset key\n",
+            "if (!exists(\"kind\")) kind = \"png\" # then, by its last line, once more as SVG\n"
+            "if (kind eq \"png\") set terminal pngcairo noenhanced size %d,%d font \"Liberation "
+            "Sans,22\" linewidth 2 pointscale 2 background \"white\"\n"
+            "if (kind eq \"svg\") set terminal svg noenhanced size %d,%d font \"Arial,13\" "
+            "background \"white\"\n"
+            "set output \"%s.\".kind\n"
+            "set multiplot\n"
+            "unset key\n",
             name, name, data, name, 2 * width, 2 * height, width, height, name);
     return 0;
 }
@@ -42,8 +39,8 @@ int figure_begin(struct figure *g, const struct study_env *env, const char *name
 void figure_place(struct figure *g, int left, int bottom, int width, int height)
 {
     fprintf(g->f,
-            "    set lmargin at screen %.5f; set rmargin at screen %.5f\n"
-            "    set bmargin at screen %.5f; set tmargin at screen %.5f\n",
+            "set lmargin at screen %.5f; set rmargin at screen %.5f\n"
+            "set bmargin at screen %.5f; set tmargin at screen %.5f\n",
             (double)left / g->width, (double)(left + width) / g->width, (double)bottom / g->height,
             (double)(bottom + height) / g->height);
 }
@@ -60,34 +57,34 @@ void figure_quote(FILE *f, const char *text)
 
 void figure_picture(struct figure *g, const char *path, const char *title, const char *colour)
 {
-    fputs("    unset tics; unset grid; unset xlabel; unset ylabel; set size ratio -1\n"
-          "    set autoscale xfix; set autoscale yfix\n    set title ",
+    fputs("unset tics; unset grid; unset xlabel; unset ylabel; set size ratio -1\n"
+          "set autoscale xfix; set autoscale yfix\nset title ",
           g->f);
     figure_quote(g->f, title);
     fputs(" offset 0,-0.4\n", g->f);
     if (colour[0])
-        fprintf(g->f, "    set border 15 lc rgb \"%s\" lw 2.5\n", colour);
+        fprintf(g->f, "set border 15 lc rgb \"%s\" lw 2.5\n", colour);
     else
-        fputs("    unset border\n", g->f);
-    fputs("    plot ", g->f);
+        fputs("unset border\n", g->f);
+    fputs("plot ", g->f);
     figure_quote(g->f, path);
     fputs(" binary filetype=png with rgbimage\n"
-          "    unset title; set size noratio; set border 3 lc rgb \"#404040\" lw 1\n",
+          "unset title; set size noratio; set border 3 lc rgb \"#404040\" lw 1\n",
           g->f);
 }
 
 void figure_axes(struct figure *g, const char *xlabel, const char *ylabel)
 {
-    fputs("    set border 3 lc rgb \"#404040\" lw 1; set size noratio\n"
-          "    set autoscale x; set autoscale y; set offsets graph 0.04, graph 0.04, graph 0.06, "
+    fputs("set border 3 lc rgb \"#404040\" lw 1; set size noratio\n"
+          "set autoscale x; set autoscale y; set offsets graph 0.04, graph 0.04, graph 0.06, "
           "graph 0.06\n"
-          "    set format x \"%g\"; set format y \"%g\"\n"
-          "    set xtics nomirror out scale 0.6 textcolor rgb \"black\" autofreq\n"
-          "    set ytics nomirror out scale 0.6 textcolor rgb \"black\" autofreq\n"
-          "    set grid lc rgb \"#e0e0e0\" lw 0.7 lt 1\n    set xlabel ",
+          "set format x \"%g\"; set format y \"%g\"\n"
+          "set xtics nomirror out scale 0.6 textcolor rgb \"black\" autofreq\n"
+          "set ytics nomirror out scale 0.6 textcolor rgb \"black\" autofreq\n"
+          "set grid lc rgb \"#e0e0e0\" lw 0.7 lt 1\nset xlabel ",
           g->f);
     figure_quote(g->f, xlabel);
-    fputs(" offset 0,0.2\n    set ylabel ", g->f);
+    fputs(" offset 0,0.2\nset ylabel ", g->f);
     figure_quote(g->f, ylabel);
     fputs(" offset 1,0\n", g->f);
 }
@@ -99,7 +96,7 @@ void figure_text(struct figure *g, int x, int y, const char *how, const char *fm
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fputs("    set label ", g->f);
+    fputs("set label ", g->f);
     figure_quote(g->f, text);
     fprintf(g->f, " at screen %.5f, screen %.5f %s\n", (double)x / g->width, (double)y / g->height,
             how);
@@ -129,7 +126,10 @@ int figure_end(struct figure *g, struct err *e)
 {
     char path[PATH_MAX], script[80];
     bool drawn = false;
-    fputs("    unset multiplot; reset\n}\nunset output\n", g->f);
+    fprintf(g->f,
+            "unset multiplot; unset output; reset\n"
+            "if (kind eq \"png\") kind = \"svg\"; load \"%s.gp\"\n",
+            g->name);
     bool whole = fclose(g->f) == 0;
     g->f = NULL;
     snprintf(script, sizeof script, "%s.gp", g->name);

@@ -22,7 +22,7 @@ static void put_cell(struct figure *g, const struct layers *l, int k, int rows)
                 s->pearson[0].mean, s->pearson[0].low, s->pearson[0].high);
     figure_text(g, left + CELL / 2, bottom + PLOT + 8, "center", "Spearman %.2f [%.2f, %.2f]",
                 s->spearman[0].mean, s->spearman[0].low, s->spearman[0].high);
-    fputs("    plot ", g->f);
+    fputs("plot ", g->f);
     for (int c = CONTRAST_UNKNOWN; c <= CONTRAST_FS; c++) {
         fprintf(g->f, "%s\"scores.csv\" skip 1 using (strcol(3) eq \"%s\" && strcol(4) eq ",
                 c ? ", \\\n        " : "", contrast_names[c]);
@@ -31,7 +31,7 @@ static void put_cell(struct figure *g, const struct layers *l, int k, int rows)
                 FIRST_SCORE + l->against, FIRST_SCORE + k, figure_contrast_shapes[c],
                 figure_contrast_colours[c]);
     }
-    fputs("\n    unset label\n", g->f);
+    fputs("\nunset label\n", g->f);
 }
 
 static int draw_layers(const struct layers *l, struct err *e)

@@ -118,7 +118,7 @@ static void put_scale(FILE *f, const struct perturbation *s, int m)
     if (low == high) low -= 0.5, high += 0.5;
     double air = 0.06 * (high - low);
     low = low >= 0.0 && low < 0.4 * high ? 0.0 : low - air;
-    fprintf(f, "    set yrange [%.9g:%.9g]\n", low, high + air);
+    fprintf(f, "set yrange [%.9g:%.9g]\n", low, high + air);
 }
 
 static void put_plot(struct figure *g, const struct layout *l, const struct perturbation *s, int p,
@@ -137,19 +137,19 @@ static void put_plot(struct figure *g, const struct layout *l, const struct pert
     figure_place(g, LEFT + p * (CELL + GAP), bottom, CELL, PLOT);
     figure_axes(g, xlabel, "");
     put_scale(g->f, s, m);
-    fprintf(g->f, "    set offsets; set xrange [0:%.9g]\n    set format y \"%s\"\n", s->extent[p],
+    fprintf(g->f, "set offsets; set xrange [0:%.9g]\nset format y \"%s\"\n", s->extent[p],
             p == 0 ? "%g" : "");
-    if (m != l->rows - 1) fputs("    set format x \"\"\n", g->f);
+    if (m != l->rows - 1) fputs("set format x \"\"\n", g->f);
     if (p == 0)
         figure_text(g, 14, bottom + PLOT / 2, "center rotate by 90", "%s%s%s%s", metric->label,
                     unit[0] ? " (" : "", unit, unit[0] ? ")" : "");
     fprintf(g->f,
-            "    pick(c) = strcol(1) eq \"%s\" && strcol(4) eq \"%s\" ? column(c) : NaN\n"
-            "    plot \"curves.csv\" skip 1 using (pick(2)):(pick(7)):(pick(8)) with filledcurves "
+            "pick(c) = strcol(1) eq \"%s\" && strcol(4) eq \"%s\" ? column(c) : NaN\n"
+            "plot \"curves.csv\" skip 1 using (pick(2)):(pick(7)):(pick(8)) with filledcurves "
             "fc rgb \"%s\" fs transparent solid 0.22 noborder, \\\n"
             "        \"\" skip 1 using (pick(2)):(pick(6)) with linespoints lc rgb \"%s\" lw 1.5 "
             "pt 7 ps 0.45\n"
-            "    unset label\n",
+            "unset label\n",
             perturb->kind.name, metric->name, rgb, rgb);
 }
 

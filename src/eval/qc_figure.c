@@ -52,7 +52,7 @@ static void put_scatter(struct figure *g, const struct qc *q, int x, int y)
     snprintf(ylabel, sizeof ylabel, "%s%s%s%s", b->label, b->metric->unit[0] ? " (" : "",
              b->metric->unit, b->metric->unit[0] ? ")" : "");
     figure_axes(g, xlabel, ylabel);
-    fputs("    plot ", g->f);
+    fputs("plot ", g->f);
     for (int c = CONTRAST_UNKNOWN; c <= CONTRAST_FS; c++)
         fprintf(g->f,
                 "%s\"scores.csv\" skip 1 using (strcol(3) eq \"%s\" ? column(%d) : NaN):%d with "
@@ -61,7 +61,7 @@ static void put_scatter(struct figure *g, const struct qc *q, int x, int y)
                 c == CONTRAST_FS ? 9 : 7);
     put_mark(g->f, q, q->poor, x, y, POOR);
     put_mark(g->f, q, q->good, x, y, GOOD);
-    fputs("\n    unset label\n", g->f);
+    fputs("\nunset label\n", g->f);
 }
 
 static void describe_scores(const struct qc *q, int point, char *text, size_t size)
@@ -94,7 +94,7 @@ static int put_example(struct figure *g, const struct qc *q, int point, const ch
             return -1;
         figure_place(g, left + k * (PICTURE + 8), bottom, PICTURE, high);
         figure_picture(g, path, titles[k], k == 0 ? colour : "");
-        fputs("    unset label\n", g->f);
+        fputs("unset label\n", g->f);
     }
     return 0;
 }
@@ -157,8 +157,8 @@ static int draw_roc(const struct qc *q, struct err *e)
                         q->roc[r].auc.low, q->roc[r].auc.high);
         }
     figure_axes(&g, "false positives", "true positives");
-    fputs("    set offsets; set xrange [0:1]; set yrange [0:1]\n"
-          "    plot x with lines lc rgb \"#c0c0c0\" dt 2",
+    fputs("set offsets; set xrange [0:1]; set yrange [0:1]\n"
+          "plot x with lines lc rgb \"#c0c0c0\" dt 2",
           g.f);
     for (int r = 0; r < q->rocs; r++)
         if (q->roc[r].kind < 0)
@@ -166,7 +166,7 @@ static int draw_roc(const struct qc *q, struct err *e)
                     ", \\\n        \"roc.csv\" skip 1 using (strcol(1) eq \"%s\" && strcol(2) eq "
                     "\"any\" ? column(3) : 1/0):4 with lines lw 1.5 lc rgb \"%s\"",
                     metric_of(q, q->roc[r].metric)->name, colour[q->roc[r].metric % 8]);
-    fputs("\n    unset label\n", g.f);
+    fputs("\nunset label\n", g.f);
     return figure_end(&g, e);
 }
 

@@ -8,7 +8,7 @@
 const struct cfg_field undersample_fields[] = {
     CFG_PICK(struct undersample_conf, mask, "random", mask_kinds, "undersampling"),
     CFG_U64(struct undersample_conf, seed, "1",
-            "of the masks: each is a function of this and the name of its file"),
+            "of the masks: each is a function of this and the name of the scan's file"),
     CFG_END};
 
 int undersample_init(struct undersample *u, const struct undersample_conf *c, struct images *im,
