@@ -58,7 +58,7 @@ void figure_quote(FILE *f, const char *text)
 void figure_picture(struct figure *g, const char *path, const char *title, const char *colour)
 {
     fputs("unset tics; unset grid; unset xlabel; unset ylabel; set size ratio -1\n"
-          "set autoscale xfix; set autoscale yfix\nset title ",
+          "set autoscale xfix; set autoscale yfix; set offsets\nset title ",
           g->f);
     figure_quote(g->f, title);
     fputs(" offset 0,-0.4\n", g->f);
@@ -86,7 +86,7 @@ void figure_axes(struct figure *g, const char *xlabel, const char *ylabel)
     figure_quote(g->f, xlabel);
     fputs(" offset 0,0.2\nset ylabel ", g->f);
     figure_quote(g->f, ylabel);
-    fputs(" offset 1,0\n", g->f);
+    fputs(" offset 0,0\n", g->f);
 }
 
 void figure_text(struct figure *g, int x, int y, const char *how, const char *fmt, ...)

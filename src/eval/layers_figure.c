@@ -18,7 +18,7 @@ static void put_cell(struct figure *g, const struct layers *l, int k, int rows)
     int bottom = BOTTOM + (rows - 1 - k / ACROSS) * (PLOT + ROW);
     figure_place(g, left, bottom, CELL, PLOT);
     figure_axes(g, p->scorers.list[l->against].label, p->scorers.list[k].label);
-    figure_text(g, left + CELL / 2, bottom + PLOT + 24, "center", "Pearson %.2f [%.2f, %.2f]",
+    figure_text(g, left + CELL / 2, bottom + PLOT + 27, "center", "Pearson %.2f [%.2f, %.2f]",
                 s->pearson[0].mean, s->pearson[0].low, s->pearson[0].high);
     figure_text(g, left + CELL / 2, bottom + PLOT + 8, "center", "Spearman %.2f [%.2f, %.2f]",
                 s->spearman[0].mean, s->spearman[0].low, s->spearman[0].high);
