@@ -132,12 +132,12 @@ void pairs_summary(const struct pairs *p, const char *study, json_t *summary)
         json_array_append_new(methods, describe_method(p, k, x));
     mem_free(x);
     json_t *head = json_pack(
-        "{s:s, s:s, s:i, s:i, s:s, s:[i,i], s:{s:i,s:i,s:i}, s:o, s:o, s:o, s:s}", "study", study,
-        "version", cli_version(), "scans", im->scans.n, "images", im->n, "slices",
-        im->whole_scans ? "all" : "centre", "size", im->height, im->width, "contrasts", "FS",
-        count[CONTRAST_FS], "non-FS", count[CONTRAST_NON_FS], "unknown", count[CONTRAST_UNKNOWN],
-        "metrics", scorers_describe(&p->scorers), "left_out", scorers_left_out(&p->scorers),
-        "methods", methods, "intervals",
+        "{s:s, s:s, s:i, s:i, s:i, s:s, s:[i,i], s:{s:i,s:i,s:i}, s:o, s:o, s:o, s:s}", "study",
+        study, "version", cli_version(), "scans", im->scans.n, "scans_skipped", im->scans.nbad,
+        "images", im->n, "slices", im->whole_scans ? "all" : "centre", "size", im->height,
+        im->width, "contrasts", "FS", count[CONTRAST_FS], "non-FS", count[CONTRAST_NON_FS],
+        "unknown", count[CONTRAST_UNKNOWN], "metrics", scorers_describe(&p->scorers), "left_out",
+        scorers_left_out(&p->scorers), "methods", methods, "intervals",
         im->whole_scans
             ? "95 %; of means by Student's t over images, which are not independent within a scan; "
               "of other numbers by bootstrap over scans"

@@ -77,14 +77,9 @@ bool perturbation_worsens(const struct perturbation *s, int p, int m, int i);
 /* The image that is least extreme: of median score by the second metric at the middle level. */
 int perturbation_typical(const struct perturbation *s, struct err *e);
 
-<<<<<<< HEAD
 /* scores.csv: a line for every score, with the acquisition of its scan. curves.csv: a line for
  * every mean. */
-int perturbation_tables(const struct scores *s, const struct study_env *env, struct err *e);
-=======
-/* scores.csv: a line for every score. curves.csv: a line for every mean. */
 int perturbation_tables(const struct perturbation *s, struct err *e);
->>>>>>> 70838ee (Studies: layers and quality control, sources of reconstructions, journal, statistics against SciPy, an interactive report; perturbations with searched extents, fits and claims)
 /* example_NAME.png, perturbations.gp and, where gnuplot is, perturbations.png and .svg. */
 int perturbation_figure(const struct perturbation *s, int example, struct err *e);
 /* What the curves say: for summary.json, and as lines on env->out. */

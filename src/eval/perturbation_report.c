@@ -26,13 +26,8 @@ static int add_scores(struct table *t, const struct perturbation *s, int p, int 
     for (int i = 0; i < s->images; i++) {
         double v = score_at(s, p, m, k, i);
         if (table_add(t, e, images_name(im, i), (double)im->list[i].slice,
-<<<<<<< HEAD
-                      perturb_at(c, p)->kind.name, level_at(c, p, k), metric_at(c, m)->kind.name,
-                      isfinite(v) ? v : NAN, images_scan(im, i)->acquisition))
-=======
                       perturb_at(s, p)->kind.name, level_at(s, p, k), metric_of(s, m)->name,
-                      isfinite(v) ? v : NAN))
->>>>>>> 70838ee (Studies: layers and quality control, sources of reconstructions, journal, statistics against SciPy, an interactive report; perturbations with searched extents, fits and claims)
+                      isfinite(v) ? v : NAN, images_scan(im, i)->acquisition))
             return -1;
     }
     return 0;
@@ -48,13 +43,8 @@ static int add_mean(struct table *t, const struct perturbation *s, int p, int m,
 
 int perturbation_tables(const struct perturbation *s, struct err *e)
 {
-<<<<<<< HEAD
-    const struct perturbation_conf *c = s->conf;
     struct table *scores =
         table_new("$scan,slice,$perturbation,level,$metric,score,$acquisition", e);
-=======
-    struct table *scores = table_new("$scan,slice,$perturbation,level,$metric,score", e);
->>>>>>> 70838ee (Studies: layers and quality control, sources of reconstructions, journal, statistics against SciPy, an interactive report; perturbations with searched extents, fits and claims)
     struct table *curves = table_new("$perturbation,level,$unit,$metric,n,mean,ci_low,ci_high", e);
     int rc = scores && curves ? 0 : -1;
     for (int p = 0; p < s->perturbations; p++)
@@ -224,18 +214,12 @@ json_t *perturbation_summary(const struct perturbation *s, int example)
         json_object_set_new(perturbations, perturb_at(s, p)->kind.name,
                             summarise_perturbation(s, p));
     return json_pack(
-<<<<<<< HEAD
-        "{s:s, s:s, s:i, s:i, s:i, s:s, s:[i,i], s:s, s:{s:s,s:i}, s:s, s:o, s:o}", "study",
-        "perturbation", "version", cli_version(), "scans", im->scans.n, "scans_skipped",
+        "{s:s, s:s, s:i, s:i, s:i, s:s, s:[i,i], s:s, s:{s:s,s:i}, s:s, s:o, s:o, s:o, s:o, s:i, "
+        "s:o}",
+        "study", "perturbation", "version", cli_version(), "scans", im->scans.n, "scans_skipped",
         im->scans.nbad, "images", im->n, "slices", slices, "size", im->height, im->width,
-        "interval", interval, "example", "scan", images_name(im, 0), "slice", im->list[0].slice,
-        "not_finite",
-=======
-        "{s:s, s:s, s:i, s:i, s:s, s:[i,i], s:s, s:{s:s,s:i}, s:s, s:o, s:o, s:o, s:o, s:i, s:o}",
-        "study", "perturbation", "version", cli_version(), "scans", im->scans.n, "images", im->n,
-        "slices", slices, "size", im->height, im->width, "interval", interval, "example", "scan",
-        images_name(im, example), "slice", im->list[example].slice, "not_finite",
->>>>>>> 70838ee (Studies: layers and quality control, sources of reconstructions, journal, statistics against SciPy, an interactive report; perturbations with searched extents, fits and claims)
+        "interval", interval, "example", "scan", images_name(im, example), "slice",
+        im->list[example].slice, "not_finite",
         "scores that are infinite (PSNR of an unperturbed image) are empty in the tables and left "
         "out of means and fits",
         "metrics", scorers_describe(&s->scorers), "left_out", scorers_left_out(&s->scorers),

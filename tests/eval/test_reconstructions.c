@@ -83,7 +83,9 @@ static void save_method(const char *folder, float scale)
     const char *scans = path_of("scans");
     struct images_conf conf = {
         .scans = {1, &scans}, .cache = path_of("cache"), .slices = SLICES_ALL};
-    conf.jsense = (struct jsense_conf){4, 0.5, 2, 2, 0.0};
+    conf.jsense.kernel = 4;
+    conf.jsense.calibration = 0.5;
+    conf.jsense.iterations = conf.jsense.inner_iterations = 2;
     if (images_find(&images, &conf, true, &e) || images_prepare(&images, true, &e))
         fail_msg("%s", e.text);
     if (io_mkdirs(path_of(folder), &e)) fail_msg("%s", e.text);
