@@ -6,14 +6,27 @@
 #include "base/cfg.h"
 #include "base/err.h"
 
+#include <stdbool.h>
+
+/* What a metric may know of the scan its next images are from. */
+struct metric_scan {
+    double maximum; /* of the reference volume, in the units of the images */
+};
+
 struct metric {
     struct cfg_kind kind;
     const char *label; /* for axes: "SSFD" */
     const char *unit;  /* "dB" or "" */
     int better;        /* +1: higher is better, -1: lower is */
+    /* Whether it can be computed here; if not, why, in words: weights that everybody has to fetch
+     * for himself are not there. NULL: always. A study names those that are not, and goes on
+     * without them; a file that is there but wrong is an error of `open` instead. */
+    bool (*available)(const void *conf, char *why, int size);
     /* State for images of one size (networks, windows); may be NULL when there is none. */
     void *(*open)(const void *conf, int h, int w, struct err *e);
     void (*close)(void *state);
+    /* Before the first image of each scan, where the study has whole scans. NULL: no matter. */
+    void (*scan)(void *state, const struct metric_scan *scan);
     /* The score into *out; INFINITY is a score (PSNR of equal images). ERR_DATA with the reason
      * where it is not defined: a value that is not finite, a reference without content, an image
      * too small. */
