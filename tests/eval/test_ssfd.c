@@ -19,8 +19,10 @@
 
 extern const struct metric metric_ssfd;
 
-struct ssfd_conf {
+struct ssfd_conf { /* as ssfd.c has it */
     const char *checkpoint, *layer;
+    struct cfg_texts layers;
+    struct cfg_reals weights;
 };
 
 enum { LARGEST = 48, FILTERS = 4, LEVELS = 5, GROUPS = 2 };
@@ -65,7 +67,7 @@ static int tear_down(void **state)
 
 static double score(const char *layer, const float *x, const float *y, int h, int w)
 {
-    struct ssfd_conf conf = {good, layer};
+    struct ssfd_conf conf = {good, layer, {0}, {0}};
     struct err e = {0};
     double out = NAN;
     void *state = metric_ssfd.open(&conf, h, w, &e);
@@ -232,7 +234,7 @@ static void affine_intensities_do_not_matter(void **state)
 static void state_remembers_no_image(void **state)
 {
     (void)state;
-    struct ssfd_conf conf = {good, "conv9"};
+    struct ssfd_conf conf = {good, "conv9", {0}, {0}};
     struct err e = {0};
     void *s = metric_ssfd.open(&conf, 32, 32, &e);
     assert_non_null(s);
@@ -262,7 +264,7 @@ static void threads_do_not_matter(void **state)
 
 static void expect(const char *checkpoint, const char *layer, enum err_code code, const char *what)
 {
-    struct ssfd_conf conf = {checkpoint, layer};
+    struct ssfd_conf conf = {checkpoint, layer, {0}, {0}};
     struct err e = {0};
     assert_null(metric_ssfd.open(&conf, 32, 32, &e));
     assert_int_equal(e.code, code);
@@ -290,7 +292,7 @@ static void refusals(void **state)
 static void images_without_an_answer(void **state)
 {
     (void)state;
-    struct ssfd_conf conf = {good, "conv9"};
+    struct ssfd_conf conf = {good, "conv9", {0}, {0}};
     struct err e = {0};
     double out;
     void *s = metric_ssfd.open(&conf, 32, 32, &e);
