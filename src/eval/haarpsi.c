@@ -79,7 +79,8 @@ static void scan(void *state, const struct metric_scan *scan)
 }
 
 /* Magnitudes of the coefficients of row i at a filter of 2 half pixels: upper minus lower half into
- * out[0], left minus right into out[1]. lines: room for two rows. Inlined for each `half`, whose loops are then unrolled. */
+ * out[0], left minus right into out[1]. lines: room for two rows. Inlined for each `half`, whose
+ * loops are then unrolled. */
 static inline __attribute__((always_inline)) void coefficients(const struct plane *p, int i,
                                                                const int half, double *lines,
                                                                size_t stride, double *const out[2])

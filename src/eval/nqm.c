@@ -191,8 +191,8 @@ static void variant(const void *conf, char *text, int size)
 }
 
 const struct metric metric_nqm = {
-    .kind = {"nqm", "noise quality measure (Damera-Venkata 2000); infinite for equal images", fields,
-             sizeof(struct nqm_conf)},
+    .kind = {"nqm", "noise quality measure (Damera-Venkata 2000); infinite for equal images",
+             fields, sizeof(struct nqm_conf)},
     .label = "NQM",
     .unit = "dB",
     .better = 1,

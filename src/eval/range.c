@@ -30,8 +30,9 @@ int images_check(const float *reference, const float *image, int h, int w, struc
 static int volume_find(double volume, float low, double high, struct range *out, struct err *e)
 {
     if (!(volume > 0.0)) {
-        err_set(e, ERR_CONFIG, "the data range 'volume' needs the maximum of the reference scan, "
-                               "which is not known here, or is not positive");
+        err_set(e, ERR_CONFIG,
+                "the data range 'volume' needs the maximum of the reference scan, "
+                "which is not known here, or is not positive");
         return err_hint(e, "use range: maximum, or a study that scores whole scans");
     }
     if (low < 0.0f)

@@ -22,7 +22,8 @@ struct range {
 /* ERR_DATA, naming the pixel, where one of the two (h, w) images has a value that is not finite. */
 int images_check(const float *reference, const float *image, int h, int w, struct err *e);
 /* The same, and ERR_DATA where the rule gives no positive width: a constant or empty reference.
- * `volume` is the maximum of the scan, 0 where it is not known: then rule `volume` is ERR_CONFIG. */
+ * `volume` is the maximum of the scan, 0 where it is not known: then rule `volume` is ERR_CONFIG.
+ */
 int range_find(enum range_rule rule, double volume, const float *reference, const float *image,
                int h, int w, struct range *out, struct err *e);
 /* For `variant` texts: "data range: maximum of the reference". */

@@ -29,9 +29,10 @@ static const struct cfg_field fields[] = {
     CFG_TEXT(struct ssfd_conf, layer, "conv9",
              "features after the ReLU of this convolution: conv1, conv2, … or blockB_reluR"),
     CFG_TEXTS(struct ssfd_conf, layers, "[]", "instead of `layer`: several, combined linearly"),
-    CFG_REALS(struct ssfd_conf, weights, "[]", 0, 1e12, "",
-              "factors of the distances at `layers` (fit-ssfd finds them from reader scores); none: "
-              "all 1"),
+    CFG_REALS(
+        struct ssfd_conf, weights, "[]", 0, 1e12, "",
+        "factors of the distances at `layers` (fit-ssfd finds them from reader scores); none: "
+        "all 1"),
     CFG_END};
 
 struct ssfd_layers {
@@ -129,7 +130,8 @@ static void *open_ssfd(const void *conf, int h, int w, struct err *e)
     const struct ssfd_conf *c = conf;
     if (c->weights.n && c->weights.n != c->layers.n) {
         err_set(e, ERR_CONFIG, "%d weights for %d layers", c->weights.n, c->layers.n);
-        err_hint(e, "give `weights` a number for each of `layers`, in their order, or leave it out");
+        err_hint(e,
+                 "give `weights` a number for each of `layers`, in their order, or leave it out");
         return NULL;
     }
     if (c->layers.n) return ssfd_layers_new(c->checkpoint, c->layers.v, c->layers.n, h, w, e);

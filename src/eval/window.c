@@ -114,12 +114,8 @@ static void sum_band(void *ctx, int band)
     int high = job->a->h - job->win->taps + 1, wide = job->a->w - job->win->taps + 1;
     double *in = s->scratch + (size_t)band * 2 * MOMENTS * s->stride;
     double *out = in + MOMENTS * s->stride;
-    struct moments m = {wide,
-                        out,
-                        out + s->stride,
-                        out + 2 * s->stride,
-                        out + 3 * s->stride,
-                        out + 4 * s->stride};
+    struct moments m = {
+        wide, out, out + s->stride, out + 2 * s->stride, out + 3 * s->stride, out + 4 * s->stride};
     double sum[2] = {0.0, 0.0};
     for (int i = band * ROWS; i < (band + 1) * ROWS && i < high; i++) {
         columns(job->win, job->a, job->b, i, in, s->stride);

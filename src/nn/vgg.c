@@ -39,6 +39,7 @@ enum { PATH = 512 };
 struct found { /* datasets of the layers; empty: none yet */
     const char *file;
     struct err *e;
+    int failed;                 /* h5_each ends where it is set, without an error of its own */
     char name[LAYERS][2][PATH]; /* kernel, bias */
 };
 
@@ -70,10 +71,12 @@ static int visit(void *ctx, const char *path, const struct h5_info *info)
     if (k < 0 || (info->rank != 4 && info->rank != 1)) return 0;
     char *name = f->name[k][info->rank == 1];
     if (*name)
-        return err_set(f->e, ERR_DATA, "%s: two %s for %s: '%s' and '%s'", f->file,
-                       info->rank == 1 ? "biases" : "kernels", layers[k].name, name, path);
+        return f->failed =
+                   err_set(f->e, ERR_DATA, "%s: two %s for %s: '%s' and '%s'", f->file,
+                           info->rank == 1 ? "biases" : "kernels", layers[k].name, name, path);
     if (strlen(path) >= PATH)
-        return err_set(f->e, ERR_DATA, "%s: a dataset's name is too long: '%.80s…'", f->file, path);
+        return f->failed = err_set(f->e, ERR_DATA, "%s: a dataset's name is too long: '%.80s…'",
+                                   f->file, path);
     memcpy(name, path, strlen(path) + 1);
     return 0;
 }
@@ -150,7 +153,7 @@ int vgg_load(const char *path, struct params *p, struct err *e)
     if (found) {
         found->file = path;
         found->e = e;
-        rc = h5_each(f, visit, found, e);
+        rc = h5_each(f, visit, found, e) ? -1 : found->failed;
         for (int k = 0; k < LAYERS && rc == 0; k++)
             rc = read_layer(f, found, k, p, e);
         p->version++;

@@ -16,7 +16,7 @@ int vgg_build(struct graph *g, int x);
 
 /* Every parameter of p from a Keras HDF5 file, as it is published. Kernels are (row, column, in,
  * out). All layouts are read:
- *     block1_conv1/block1_conv1_W_1:0, …_b_1:0            vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5
+ *     block1_conv1/block1_conv1_W_1:0, …_b_1:0 vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5
  *     block1_conv1/block1_conv1/kernel:0, …/bias:0        Keras 2, also below model_weights/
  *     layers/conv2d/vars/0, …/1, layers/conv2d_1/…        Keras 3, *.weights.h5
  * ERR_DATA, naming the layer, where one is missing, there twice, or of another shape. */

@@ -19,7 +19,7 @@ static float a[LARGEST * LARGEST], b[LARGEST * LARGEST];
 
 static const struct {
     const char *conf;
-    int smallest; /* side; 1: one pixel is enough */
+    int smallest;                /* side; 1: one pixel is enough */
     const char *constant, *zero; /* what it says to such a reference; NULL: a score */
 } metrics[] = {
     {"{kind: ssim}", 11, NULL, "maximum of the reference is 0"},

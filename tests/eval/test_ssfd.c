@@ -209,6 +209,38 @@ static void every_layer_is_its_definition(void **state)
     }
 }
 
+/* A combination is the weighted sum of what the layers say by themselves, in any order. */
+static void several_layers(void **state)
+{
+    (void)state;
+    static const char *const layers[] = {"conv9", "block2_relu1", "conv10"};
+    static const double factors[] = {0.5, 3.0, 0.0};
+    struct ssfd_conf conf = {good, "conv1", {3, layers}, {3, factors}};
+    struct err e = {0};
+    char text[256];
+    double out;
+    make_reference(a, 32, 32, 0);
+    make_image(b, 32, 32, 0);
+    void *s = metric_ssfd.open(&conf, 32, 32, &e);
+    if (!s || metric_ssfd.score(s, &conf, a, b, 32, 32, &out, &e)) fail_msg("%s", e.text);
+    double nine = score("conv9", a, b, 32, 32), three = score("conv3", a, b, 32, 32);
+    assert_true(fabs(out - (0.5 * nine + 3.0 * three)) < 1e-12 * out);
+    conf.weights.n = 0;
+    assert_int_equal(metric_ssfd.score(s, &conf, a, b, 32, 32, &out, &e), 0);
+    assert_true(fabs(out - (nine + three + score("conv10", a, b, 32, 32))) < 1e-12 * out);
+    metric_ssfd.close(s);
+    conf.weights.n = 3;
+    metric_ssfd.variant(&conf, text, sizeof text);
+    assert_non_null(strstr(text, "0.5 conv9 + 3 block2_relu1 + 0 conv10"));
+    conf.weights.n = 2;
+    assert_null(metric_ssfd.open(&conf, 32, 32, &e));
+    assert_non_null(strstr(e.text, "2 weights for 3 layers"));
+    static const char *const twice[] = {"conv3", "block2_relu1"};
+    conf = (struct ssfd_conf){good, "conv1", {2, twice}, {0}};
+    assert_null(metric_ssfd.open(&conf, 32, 32, &e));
+    assert_non_null(strstr(e.text, "are the same"));
+}
+
 static void equal_images_are_at_zero(void **state)
 {
     (void)state;
@@ -317,6 +349,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layer_is_its_definition),
+        cmocka_unit_test(several_layers),
         cmocka_unit_test(equal_images_are_at_zero),
         cmocka_unit_test(affine_intensities_do_not_matter),
         cmocka_unit_test(state_remembers_no_image),
