@@ -6,8 +6,6 @@
 #include "base/cfg.h"
 #include "base/err.h"
 
-#include <stdbool.h>
-
 /* What a metric may know of the scan its next images are from. */
 struct metric_scan {
     double maximum; /* of the reference volume, in the units of the images */
@@ -18,11 +16,10 @@ struct metric {
     const char *label; /* for axes: "SSFD" */
     const char *unit;  /* "dB" or "" */
     int better;        /* +1: higher is better, -1: lower is */
-    /* Whether it can be computed here; if not, why, in words: weights that everybody has to fetch
-     * for himself are not there. NULL: always. A study names those that are not, and goes on
-     * without them; a file that is there but wrong is an error of `open` instead. */
-    bool (*available)(const void *conf, char *why, int size);
-    /* State for images of one size (networks, windows); may be NULL when there is none. */
+    /* State for images of one size (networks, windows); may be NULL when there is none.
+     * ERR_NOINPUT where a file it needs is absent (weights that everybody has to fetch for
+     * himself): a study then names the metric and goes on without; one that is there but wrong is
+     * ERR_DATA. */
     void *(*open)(const void *conf, int h, int w, struct err *e);
     void (*close)(void *state);
     /* Before the first image of each scan, where the study has whole scans. NULL: no matter. */

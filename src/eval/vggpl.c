@@ -10,7 +10,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { SCALE_IMAGE, SCALE_REFERENCE };
 static const char *const scalings[] = {"image", "reference", NULL};
@@ -29,16 +28,6 @@ static const struct cfg_field fields[] = {
     CFG_CHOICE(struct vgg_conf, scaling, "image", scalings,
                "what becomes 0..255: minimum..maximum of each image, or of the reference for both"),
     CFG_END};
-
-static bool available(const void *conf, char *why, int size)
-{
-    const struct vgg_conf *c = conf;
-    if (access(c->weights, F_OK) == 0) return true;
-    snprintf(why, (size_t)size,
-             "%s is not there; it is the VGG-16 of Keras' applications, without its top",
-             c->weights);
-    return false;
-}
 
 static void close_vgg(void *state)
 {
@@ -62,7 +51,13 @@ static void *open_vgg(const void *conf, int h, int w, struct err *e)
         goto fail;
     }
     graph_output(g, tap);
-    if (graph_seal(g, e) || !(p = params_new(g, e)) || vgg_load(c->weights, p, e)) goto fail;
+    if (graph_seal(g, e) || !(p = params_new(g, e))) goto fail;
+    if (vgg_load(c->weights, p, e)) {
+        if (e && e->code == ERR_NOINPUT)
+            err_hint(e, "VGG-PL needs the weights of VGG-16 that Keras publishes, the file "
+                        "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5");
+        goto fail;
+    }
     return features_new(g, p, &c->layer, 1, h, w, e);
 fail:
     params_free(p);
@@ -118,7 +113,6 @@ const struct metric metric_vggpl = {
     .label = "VGG-PL",
     .unit = "",
     .better = -1,
-    .available = available,
     .open = open_vgg,
     .close = close_vgg,
     .score = score,

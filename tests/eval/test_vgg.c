@@ -288,17 +288,8 @@ static void files_that_are_wrong(void **state)
 static void not_there(void **state)
 {
     (void)state;
-    struct {
-        const char *weights, *layer;
-        int scaling;
-    } conf = {path, "block3_relu3", 0};
-    char why[256] = "";
-    extern const struct metric metric_vggpl;
     finish(make_file(KERAS1, -1));
-    assert_true(metric_vggpl.available(&conf, why, sizeof why));
     unlink(path);
-    assert_false(metric_vggpl.available(&conf, why, sizeof why));
-    assert_non_null(strstr(why, path));
     make_images();
     refuse("", ERR_NOINPUT, path);
     finish(make_file(KERAS1, -1));
