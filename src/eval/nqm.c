@@ -163,7 +163,7 @@ static int score(void *state, const void *conf, const float *reference, const fl
     for (size_t i = 0; i < s->n; i++) {
         double a = ((double)reference[i] - range.low) / range.width;
         double b = ((double)image[i] - range.low) / range.width;
-        s->scratch[i] = CMPLX(a, b);
+        s->scratch[i] = a + b * I;
     }
     fft2_double_forward(s->fft, s->scratch, s->spectrum);
     par_for(BANDS, make_band, s);
