@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/eval/golden/{metrics,perturb}.txt: what scikit-image and scipy say of images that the
-tests make again from the same closed form. Needs numpy, scipy and scikit-image from the caller's Python
+"""Writes tests/eval/golden/{metrics,perturb}.txt: what scikit-image, piq, scipy and numpy say of images
+that the tests make again from the same closed form. Needs what metric_peers.py needs from the caller's Python
 environment; the tests themselves read the text only.
 
     scripts/make-golden-eval.py [FOLDER]      default: tests/eval/golden of this repository
@@ -13,6 +13,9 @@ import scipy
 import scipy.ndimage as ndi
 import skimage
 from skimage import metrics
+
+import piq
+import metric_peers as peers
 
 FOLDER = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else (
     pathlib.Path(__file__).resolve().parent.parent / "tests" / "eval" / "golden")
@@ -32,19 +35,28 @@ def image(h, w, offset):
 
 
 def metric_lines():
-    for h, w in [(11, 11), (12, 17), (33, 40), (64, 47)]:
+    """The image is cut off at the extremes of the reference: piq refuses what is outside its data range."""
+    peer = {"ssim-wang": peers.ssim_wang, "ssim-fastmri": fastmri, "psnr": peers.psnr, "nrmse": peers.nrmse, "hfen": peers.hfen,
+            "hfen-zero": lambda a, b, d: peers.hfen(a, b, d, "constant"), "gmsd": peers.piq_peer(piq.gmsd), "nqm": peers.nqm}
+    larger = {"haarpsi": (16, peers.piq_peer(piq.haarpsi)), "vif": (41, peers.piq_peer(piq.vif_p)),
+              "msssim": (161, peers.piq_peer(piq.multi_scale_ssim))}
+    for h, w in [(11, 11), (12, 17), (33, 40), (64, 47), (177, 162)]:
         for offset in [-0.5, 0.5]:
-            a, b = reference(h, w, offset), image(h, w, offset)
+            a = reference(h, w, offset)
             assert (a.min() < 0) == (offset > 0)
             low = a.min() if offset > 0 else 0.0
-            width = a.max() - low
-            common = dict(data_range=width)
-            yield "ssim-wang", h, w, offset, metrics.structural_similarity(
-                a - low, b - low, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, **common)
-            yield "ssim-fastmri", h, w, offset, metrics.structural_similarity(
-                a - low, b - low, win_size=7, use_sample_covariance=True, **common)
-            yield "psnr", h, w, offset, metrics.peak_signal_noise_ratio(a, b, **common)
-            yield "nrmse", h, w, offset, metrics.normalized_root_mse(a, b, normalization="euclidean")
+            b = np.clip(image(h, w, offset), low, a.max())
+            data = {"low": low, "width": a.max() - low}
+            for name, function in peer.items():
+                yield name, h, w, offset, function(a, b, data)
+            for name, (smallest, function) in larger.items():
+                if min(h, w) >= smallest:
+                    yield name, h, w, offset, function(a, b, data)
+
+
+def fastmri(a, b, data):
+    return metrics.structural_similarity(a - data["low"], b - data["low"], win_size=7, use_sample_covariance=True,
+                                         data_range=data["width"])
 
 
 def perturb_blocks():
@@ -57,7 +69,8 @@ def perturb_blocks():
 
 
 def main():
-    head = f"# scripts/make-golden-eval.py: scikit-image {skimage.__version__}, scipy {scipy.__version__}\n"
+    head = f"# scripts/make-golden-eval.py: scikit-image {skimage.__version__}, scipy {scipy.__version__}, piq {piq.__version__}, " \
+           f"numpy {np.__version__}\n"
     with open(FOLDER / "metrics.txt", "w") as f:
         f.write(head + "# metric height width offset value\n")
         for name, h, w, offset, value in metric_lines():

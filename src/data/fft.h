@@ -13,6 +13,15 @@ void fft2_free(struct fft2 *f);
 void fft2_forward(struct fft2 *f, float complex *x); /* in place, (h, w) */
 void fft2_inverse(struct fft2 *f, float complex *x);
 
+/* In double precision and as the transforms are usually written: the zero frequency first, no
+ * scale; the inverse is h w times too large. Out of place, x and y not the same, both from
+ * mem_new. Any number of threads may use one plan at a time. */
+struct fft2_double;
+struct fft2_double *fft2_double_new(int h, int w, struct err *e);
+void fft2_double_free(struct fft2_double *f);
+void fft2_double_forward(const struct fft2_double *f, double complex *x, double complex *y);
+void fft2_double_inverse(const struct fft2_double *f, double complex *x, double complex *y);
+
 /* Centre crop, or zero padding where the target is larger, per axis: source index
  * (n - m) / 2 + i as fastMRI's center_crop. x (h, w) -> y (oh, ow); no overlap of the two. */
 void image_fit(const float complex *x, int h, int w, float complex *y, int oh, int ow);

@@ -6,14 +6,24 @@
 #include "base/cfg.h"
 #include "base/err.h"
 
+/* What a metric may know of the scan its next images are from. */
+struct metric_scan {
+    double maximum; /* of the reference volume, in the units of the images */
+};
+
 struct metric {
     struct cfg_kind kind;
     const char *label; /* for axes: "SSFD" */
     const char *unit;  /* "dB" or "" */
     int better;        /* +1: higher is better, -1: lower is */
-    /* State for images of one size (networks, windows); may be NULL when there is none. */
+    /* State for images of one size (networks, windows); may be NULL when there is none.
+     * ERR_NOINPUT where a file it needs is absent (weights that everybody has to fetch for
+     * himself): a study then names the metric and goes on without; one that is there but wrong is
+     * ERR_DATA. */
     void *(*open)(const void *conf, int h, int w, struct err *e);
     void (*close)(void *state);
+    /* Before the first image of each scan, where the study has whole scans. NULL: no matter. */
+    void (*scan)(void *state, const struct metric_scan *scan);
     /* The score into *out; INFINITY is a score (PSNR of equal images). ERR_DATA with the reason
      * where it is not defined: a value that is not finite, a reference without content, an image
      * too small. */

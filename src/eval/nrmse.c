@@ -12,6 +12,7 @@ static int score(void *state, const void *conf, const float *reference, const fl
     (void)conf;
     if (images_check(reference, image, h, w, e)) return -1;
     double square = 0.0, norm = 0.0;
+#pragma omp simd reduction(+ : square, norm)
     for (size_t i = 0; i < (size_t)h * (size_t)w; i++) {
         double r = (double)reference[i], d = (double)image[i] - r;
         square += d * d;

@@ -133,7 +133,10 @@ int pairs_open(struct pairs *p, const struct study_env *env,
     p->value = mem_new((size_t)im->n * (size_t)values(p), sizeof *p->value, e);
     p->seat = mem_new((size_t)work_seats() * (size_t)(1 + n) * pixels(p), sizeof *p->seat, e);
     p->work = mem_new((size_t)work_lanes() * pixels(p), sizeof *p->work, e);
-    return p->value && p->seat && p->work ? 0 : -1;
+    if (!p->value || !p->seat || !p->work) return -1;
+    if (!scorers_want_scans(&p->scorers)) return 0;
+    p->volume = mem_new((size_t)im->scans.n, sizeof *p->volume, e);
+    return p->volume ? 0 : -1;
 }
 
 void pairs_release(struct pairs *p)
@@ -144,6 +147,7 @@ void pairs_release(struct pairs *p)
     mem_free(p->value);
     mem_free(p->seat);
     mem_free(p->work);
+    mem_free(p->volume);
     *p = (struct pairs){0};
 }
 
@@ -160,12 +164,28 @@ static int wrap_image(const struct pairs *p, int image, struct err *e)
     return err_wrap(e, "scan %s, slice %d", images_name(im, image), im->list[image].slice);
 }
 
+/* The maximum over all slices of a reference scan, as they are stored; once a scan. */
+static int find_volume(struct pairs *p, int scan, struct err *e)
+{
+    struct images *im = p->env->images;
+    const struct refcache *r = &im->cache[scan];
+    size_t n = (size_t)r->height * (size_t)r->width;
+    if (!p->volume || p->volume[scan] > 0.0) return 0;
+    for (int k = 0; k < r->slices; k++) {
+        if (refcache_read(r, k, im->raw, e)) return -1;
+        for (size_t i = 0; i < n; i++)
+            p->volume[scan] = fmax(p->volume[scan], (double)cabsf(im->raw[i]));
+    }
+    return 0;
+}
+
 static int fetch(void *ctx, int image, int seat, struct err *e)
 {
     struct pairs *p = ctx;
     struct images *im = p->env->images;
     float *reference = seat_of(p, seat, 0);
-    if (images_read(im, image, im->fitted, e)) return wrap_image(p, image, e);
+    if (images_read(im, image, im->fitted, e) || find_volume(p, im->list[image].scan, e))
+        return wrap_image(p, image, e);
     for (size_t i = 0; i < pixels(p); i++)
         reference[i] = cabsf(im->fitted[i]);
     for (int m = 0; m < p->methods; m++)
@@ -211,6 +231,9 @@ static int compute(void *ctx, int image, int seat, int lane, double *value, stru
     struct pairs *p = ctx;
     const float *reference = seat_of(p, seat, 0);
     float *scratch = p->work + (size_t)lane * pixels(p);
+    if (p->volume)
+        scorers_scan(&p->scorers, lane,
+                     &(struct metric_scan){p->volume[p->env->images->list[image].scan]});
     for (int m = 0; m < p->methods; m++)
         if (scorers_score(&p->scorers, lane, reference, seat_of(p, seat, 1 + m),
                           value + 1 + m * (1 + p->scorers.n) + 1, e)) {

@@ -22,9 +22,10 @@ struct pairs {
     struct scorers scorers; /* filled by the study before pairs_open */
     int images, methods;
     struct method method[METHODS_MAX];
-    double *value; /* (image, 1 + methods x (1 + metrics)): white; span and scores a method */
-    float *seat;   /* (seats, 1 + methods, h, w): reference and reconstructions */
-    float *work;   /* (lanes, h, w) */
+    double *value;  /* (image, 1 + methods x (1 + metrics)): white; span and scores a method */
+    float *seat;    /* (seats, 1 + methods, h, w): reference and reconstructions */
+    float *work;    /* (lanes, h, w) */
+    double *volume; /* (scans): maximum of the reference scan; NULL where no metric asks for it */
 };
 
 /* What the configuration says by itself: methods with names of their own. */

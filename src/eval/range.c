@@ -1,21 +1,25 @@
 #include "eval/range.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-const char *const range_rules[] = {"auto", "maximum", "extent", NULL};
+const char *const range_rules[] = {"auto", "maximum", "extent", "volume", NULL};
 
 static int check(const char *what, const float *x, int h, int w, struct err *e)
 {
-    for (int i = 0; i < h; i++)
-        for (int j = 0; j < w; j++) {
-            float v = x[(size_t)i * (size_t)w + (size_t)j];
-            if (!isfinite(v))
-                return err_set(e, ERR_DATA, "the %s is %g at row %d, column %d", what, (double)v, i,
-                               j);
-        }
-    return 0;
+    size_t n = (size_t)h * (size_t)w;
+    int bad = 0;
+#pragma omp simd reduction(| : bad)
+    for (size_t i = 0; i < n; i++)
+        bad |= !(fabsf(x[i]) <= FLT_MAX);
+    if (!bad) return 0;
+    size_t at = 0;
+    while (isfinite(x[at]))
+        at++;
+    return err_set(e, ERR_DATA, "the %s is %g at row %d, column %d", what, (double)x[at],
+                   (int)(at / (size_t)w), (int)(at % (size_t)w));
 }
 
 int images_check(const float *reference, const float *image, int h, int w, struct err *e)
@@ -23,15 +27,38 @@ int images_check(const float *reference, const float *image, int h, int w, struc
     return check("reference", reference, h, w, e) || check("image", image, h, w, e) ? -1 : 0;
 }
 
-int range_find(enum range_rule rule, const float *reference, const float *image, int h, int w,
-               struct range *out, struct err *e)
+static int volume_find(double volume, float low, double high, struct range *out, struct err *e)
+{
+    if (!(volume > 0.0)) {
+        err_set(e, ERR_CONFIG,
+                "the data range 'volume' needs the maximum of the reference scan, "
+                "which is not known here, or is not positive");
+        return err_hint(e, "use range: maximum, or a study that scores whole scans");
+    }
+    if (low < 0.0f)
+        return err_set(e, ERR_DATA,
+                       "the data range 'volume' is for magnitude images: the reference has %g",
+                       (double)low);
+    if (high > volume * (1.0 + 1e-6))
+        return err_set(e, ERR_DATA,
+                       "the reference has %g, more than the maximum of its scan, which is %g", high,
+                       volume);
+    *out = (struct range){.width = volume};
+    return 0;
+}
+
+int range_find(enum range_rule rule, double volume, const float *reference, const float *image,
+               int h, int w, struct range *out, struct err *e)
 {
     if (images_check(reference, image, h, w, e)) return -1;
+    size_t n = (size_t)h * (size_t)w;
     float low = INFINITY, high = -INFINITY;
-    for (size_t i = 0; i < (size_t)h * (size_t)w; i++) {
-        low = fminf(low, reference[i]);
-        high = fmaxf(high, reference[i]);
+#pragma omp simd reduction(min : low) reduction(max : high)
+    for (size_t i = 0; i < n; i++) {
+        low = reference[i] < low ? reference[i] : low;
+        high = reference[i] > high ? reference[i] : high;
     }
+    if (rule == RANGE_VOLUME) return volume_find(volume, low, (double)high, out, e);
     bool extent = rule == RANGE_EXTENT || (rule == RANGE_AUTO && low < 0.0f);
     *out = (struct range){.low = extent ? (double)low : 0.0};
     out->width = (double)high - out->low;
@@ -50,6 +77,8 @@ const char *range_text(enum range_rule rule)
     case RANGE_EXTENT:
         return "data range: maximum - minimum of the reference, the minimum subtracted from both "
                "images";
+    case RANGE_VOLUME:
+        return "data range: maximum of the reference scan";
     default:
         return "data range: maximum of the reference; where that is z-scored, maximum - minimum, "
                "the minimum subtracted from both images";

@@ -151,6 +151,19 @@ void scorers_release(struct scorers *s)
     *s = (struct scorers){0};
 }
 
+bool scorers_want_scans(const struct scorers *s)
+{
+    for (int m = 0; m < s->n; m++)
+        if (s->list[m].metric->scan) return true;
+    return false;
+}
+
+void scorers_scan(const struct scorers *s, int lane, const struct metric_scan *scan)
+{
+    for (int m = 0; m < s->n; m++)
+        if (s->list[m].metric->scan) s->list[m].metric->scan(s->state[lane * s->n + m], scan);
+}
+
 int scorers_score(const struct scorers *s, int lane, const float *reference, const float *image,
                   double *score, struct err *e)
 {

@@ -4,6 +4,7 @@
 #include "eval/metric.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 struct scorer {
@@ -36,6 +37,9 @@ int scorers_add_varied(struct scorers *s, const struct cfg_pick *pick, const cha
 int scorers_open(struct scorers *s, int h, int w, int lanes, FILE *notes, struct err *e);
 void scorers_release(struct scorers *s);
 
+/* Whether any metric wants to know of the scans; and what it is told before an image of one. */
+bool scorers_want_scans(const struct scorers *s);
+void scorers_scan(const struct scorers *s, int lane, const struct metric_scan *scan);
 /* The scores of all metrics into score[n]. */
 int scorers_score(const struct scorers *s, int lane, const float *reference, const float *image,
                   double *score, struct err *e);

@@ -1,147 +1,174 @@
 /* The self-supervised feature distance (paper section 2.3): both images pass through the encoder of
  * the network trained to in-paint, cut after the ReLU of one convolution; the distance is the
- * element-wise mean squared error between the two feature maps, summed in double precision.
+ * element-wise mean squared error between the two feature maps. Of several layers, the sum of
+ * `weights` times the distance at each, from one pass.
  *
  * Each image is z-scored by itself (as in the authors' code), so the distance does not change with
  * a x + b, a > 0, applied to either. A constant image counts as all zero. */
+#include "eval/ssfd.h"
+
 #include "base/mem.h"
-#include "base/par.h"
 #include "data/normalise.h"
+#include "eval/feature_net.h"
 #include "eval/metric.h"
 #include "eval/range.h"
 #include "nn/ckpt.h"
-#include "nn/graph.h"
-#include "nn/params.h"
-#include "nn/plan.h"
 #include "nn/unet.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 struct ssfd_conf {
     const char *checkpoint, *layer;
+    struct cfg_texts layers;
+    struct cfg_reals weights;
 };
 
 static const struct cfg_field fields[] = {
     CFG_TEXT(struct ssfd_conf, checkpoint, NULL, "checkpoint of train-ssl"),
     CFG_TEXT(struct ssfd_conf, layer, "conv9",
              "features after the ReLU of this convolution: conv1, conv2, … or blockB_reluR"),
+    CFG_TEXTS(struct ssfd_conf, layers, "[]", "instead of `layer`: several, combined linearly"),
+    CFG_REALS(
+        struct ssfd_conf, weights, "[]", 0, 1e12, "",
+        "factors of the distances at `layers` (fit-ssfd finds them from reader scores); none: "
+        "all 1"),
     CFG_END};
 
-struct ssfd {
-    struct graph *graph;
-    struct params *params;
-    struct plan *plan;
-    float *input;          /* (h, w), the plan's */
-    const float *features; /* the plan's, `len` values */
-    size_t len;
-    /* A study compares one reference with many images: its features are kept until it changes. */
-    bool known;
-    float *reference;          /* (h, w) as it was given */
-    float *reference_features; /* `len` */
+struct ssfd_layers {
+    struct features *features;
 };
 
-static void close_ssfd(void *state)
+void ssfd_layers_free(struct ssfd_layers *s)
 {
-    struct ssfd *s = state;
-    if (!s) return;
-    plan_free(s->plan);
-    params_free(s->params);
-    graph_free(s->graph);
-    mem_free(s->reference);
-    mem_free(s->reference_features);
+    if (s) features_free(s->features);
     mem_free(s);
 }
 
-/* The encoder up to the layer, with the checkpoint's weights; its tap's name into `tap`. */
-static int load_encoder(struct ssfd *s, const struct ssfd_conf *c, char tap[32], struct err *e)
+/* The encoder up to the last of the layers, whose taps' names go into tap. */
+static int build(const char *checkpoint, const char *const *layers, int n, char tap[][32],
+                 struct graph *g, struct err *e)
 {
     struct ckpt_info info;
-    if (ckpt_read_info(c->checkpoint, &info, e)) return -1;
+    if (ckpt_read_info(checkpoint, &info, e)) return -1;
     if (strcmp(info.task, "ssl") != 0 || info.unet.in_channels != 1) {
         err_set(e, ERR_DATA,
                 "%s: a network of task '%s' with %d input channels; the distance needs one of task "
                 "'ssl' with 1",
-                c->checkpoint, info.task, info.unet.in_channels);
+                checkpoint, info.task, info.unet.in_channels);
         return err_hint(e, "give a checkpoint that train-ssl wrote");
     }
-    if (unet_tap(&info.unet, c->layer, tap, e)) return -1;
-    if (!(s->graph = graph_new())) return err_set(e, ERR_FAILED, "out of memory");
-    unet_build(s->graph, &info.unet, graph_input(s->graph, "input", 1));
-    graph_output(s->graph, graph_find(s->graph, tap));
-    if (graph_seal(s->graph, e)) return -1;
-    if (!(s->params = params_new(s->graph, e))) return -1;
-    return ckpt_load(c->checkpoint, s->params, false, e);
+    unet_build(g, &info.unet, graph_input(g, "input", 1));
+    for (int k = 0; k < n; k++) {
+        if (unet_tap(&info.unet, layers[k], tap[k], e)) return -1;
+        for (int l = 0; l < k; l++)
+            if (strcmp(tap[l], tap[k]) == 0)
+                return err_set(e, ERR_CONFIG, "layers '%s' and '%s' are the same", layers[l],
+                               layers[k]);
+        graph_output(g, graph_find(g, tap[k]));
+    }
+    return graph_seal(g, e);
+}
+
+struct ssfd_layers *ssfd_layers_new(const char *checkpoint, const char *const *layers, int n, int h,
+                                    int w, struct err *e)
+{
+    char tap[SSFD_MOST_LAYERS][32];
+    const char *name[SSFD_MOST_LAYERS];
+    struct params *p = NULL;
+    struct graph *g = NULL;
+    struct ssfd_layers *s = NULL;
+    if (n < 1 || n > SSFD_MOST_LAYERS) {
+        err_set(e, ERR_CONFIG, "%d layers; 1 to %d are possible", n, SSFD_MOST_LAYERS);
+        return NULL;
+    }
+    if (!(g = graph_new())) {
+        err_set(e, ERR_FAILED, "out of memory");
+        return NULL;
+    }
+    if (build(checkpoint, layers, n, tap, g, e) || !(p = params_new(g, e)) ||
+        ckpt_load(checkpoint, p, false, e) || !(s = mem_new(1, sizeof *s, e))) {
+        params_free(p);
+        graph_free(g);
+        return NULL;
+    }
+    for (int k = 0; k < n; k++)
+        name[k] = tap[k];
+    s->features = features_new(g, p, name, n, h, w, e);
+    if (s->features) return s;
+    ssfd_layers_free(s);
+    return NULL;
+}
+
+static int zscored(const void *ctx, const float *reference, const float *x, size_t n, float *input,
+                   struct err *e)
+{
+    (void)ctx;
+    memcpy(input, x, n * sizeof *x);
+    double sd = normalise_zscore(input, n);
+    if (x == reference && !(sd > 0.0))
+        return err_set(e, ERR_DATA, "the reference is constant: it has no z-score");
+    return 0;
+}
+
+int ssfd_layers_score(struct ssfd_layers *s, const float *reference, const float *image, int h,
+                      int w, double *out, struct err *e)
+{
+    if (images_check(reference, image, h, w, e)) return -1;
+    return features_distance(s->features, zscored, NULL, reference, image, out, e);
+}
+
+/* ---- The metric -------------------------------------------------------------------------- */
+
+static void close_ssfd(void *state)
+{
+    ssfd_layers_free(state);
 }
 
 static void *open_ssfd(const void *conf, int h, int w, struct err *e)
 {
-    struct ssfd *s = mem_new(1, sizeof *s, e);
-    char tap[32];
-    if (!s || load_encoder(s, conf, tap, e)) goto fail;
-    s->plan =
-        plan_new(s->graph, s->params, (struct plan_conf){.batch = 1, .height = h, .width = w}, e);
-    if (!s->plan) goto fail;
-    struct shape shape;
-    s->input = plan_input(s->plan, "input");
-    s->features = plan_output(s->plan, tap, &shape);
-    s->len = shape_len(shape);
-    s->reference = mem_new((size_t)h * (size_t)w, sizeof *s->reference, e);
-    s->reference_features = mem_new(s->len, sizeof *s->reference_features, e);
-    if (s->reference && s->reference_features) return s;
-fail:
-    close_ssfd(s);
-    return NULL;
-}
-
-/* Features of x into the plan's output; the sd of x. */
-static double encode(struct ssfd *s, const float *x, size_t n)
-{
-    memcpy(s->input, x, n * sizeof *x);
-    double sd = normalise_zscore(s->input, n);
-    plan_forward(s->plan, (struct step_key){0});
-    return sd;
-}
-
-static double square_difference(const void *ctx, size_t from, size_t to)
-{
-    const struct ssfd *s = ctx;
-    double sum = 0.0;
-    for (size_t i = from; i < to; i++) {
-        double d = (double)s->features[i] - (double)s->reference_features[i];
-        sum += d * d;
+    const struct ssfd_conf *c = conf;
+    if (c->weights.n && c->weights.n != c->layers.n) {
+        err_set(e, ERR_CONFIG, "%d weights for %d layers", c->weights.n, c->layers.n);
+        err_hint(e,
+                 "give `weights` a number for each of `layers`, in their order, or leave it out");
+        return NULL;
     }
-    return sum;
+    if (c->layers.n) return ssfd_layers_new(c->checkpoint, c->layers.v, c->layers.n, h, w, e);
+    return ssfd_layers_new(c->checkpoint, &c->layer, 1, h, w, e);
 }
 
 static int score(void *state, const void *conf, const float *reference, const float *image, int h,
                  int w, double *out, struct err *e)
 {
-    (void)conf;
-    struct ssfd *s = state;
-    size_t n = (size_t)h * (size_t)w, bytes = n * sizeof *reference;
-    if (images_check(reference, image, h, w, e)) return -1;
-    if (!s->known || memcmp(reference, s->reference, bytes) != 0) {
-        s->known = false;
-        if (!(encode(s, reference, n) > 0.0))
-            return err_set(e, ERR_DATA, "the reference is constant: it has no z-score");
-        memcpy(s->reference_features, s->features, s->len * sizeof *s->features);
-        memcpy(s->reference, reference, bytes);
-        s->known = true;
-    }
-    encode(s, image, n);
-    *out = par_sum(s->len, square_difference, s) / (double)s->len;
+    const struct ssfd_conf *c = conf;
+    double at[SSFD_MOST_LAYERS], sum = 0.0;
+    if (ssfd_layers_score(state, reference, image, h, w, at, e)) return -1;
+    int n = c->layers.n ? c->layers.n : 1;
+    for (int k = 0; k < n; k++)
+        sum += (c->weights.n ? c->weights.v[k] : 1.0) * at[k];
+    *out = sum;
     return 0;
+}
+
+/* "conv9", or "0.5 conv3 + 2 conv9". */
+static void combination(const struct ssfd_conf *c, char *text, int size)
+{
+    int at = c->layers.n ? 0 : snprintf(text, (size_t)size, "%s", c->layer);
+    for (int k = 0; k < c->layers.n && at < size; k++)
+        at += snprintf(text + at, (size_t)(size - at), "%s%.9g %s", k ? " + " : "",
+                       c->weights.n ? c->weights.v[k] : 1.0, c->layers.v[k]);
 }
 
 static void variant(const void *conf, char *text, int size)
 {
     const struct ssfd_conf *c = conf;
+    char layers[512];
+    combination(c, layers, sizeof layers);
     snprintf(text, (size_t)size,
              "mean squared error of the features after the ReLU of %s, each image z-scored by "
              "itself, encoder %s",
-             c->layer, c->checkpoint);
+             layers, c->checkpoint);
 }
 
 const struct metric metric_ssfd = {

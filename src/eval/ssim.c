@@ -6,12 +6,11 @@
 #include "base/mem.h"
 #include "eval/metric.h"
 #include "eval/range.h"
+#include "eval/window.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <string.h>
 
-enum { WANG, FASTMRI, LONGEST = 11, MOMENTS = 5 };
+enum { WANG, FASTMRI };
 
 static const char *const windows[] = {"wang", "fastmri", NULL};
 
@@ -23,21 +22,25 @@ static const struct cfg_field fields[] = {
     CFG_CHOICE(struct ssim_conf, window, "wang", windows,
                "wang: 11x11 Gaussian, sigma 1.5; fastmri: 7x7 uniform"),
     CFG_CHOICE(struct ssim_conf, range, "auto", range_rules,
-               "data range: the reference's maximum, or its maximum - minimum after shifting both "
-               "images by the minimum; auto: the latter where the reference has negative values"),
+               "data range: the reference's maximum, its maximum - minimum after shifting both "
+               "images by the minimum, or the maximum of the whole reference scan (volume, as "
+               "fastMRI does); auto: extent where the reference has negative values, else maximum"),
     CFG_END};
 
 struct ssim {
-    int taps;
-    double tap[LONGEST]; /* of the separable window, sum 1 */
-    double covariance;   /* factor on variances and the covariance */
-    double *rows;        /* (MOMENTS, w): window sums down the columns of one row of positions */
+    struct window window;
+    struct windowing *windowing;
+    struct plane a, b;
+    double volume; /* maximum of the scan; 0: not known */
 };
 
 static void close_ssim(void *state)
 {
     struct ssim *s = state;
-    if (s) mem_free(s->rows);
+    if (!s) return;
+    plane_free(&s->a);
+    plane_free(&s->b);
+    windowing_free(s->windowing);
     mem_free(s);
 }
 
@@ -46,78 +49,39 @@ static void *open_ssim(const void *conf, int h, int w, struct err *e)
     const struct ssim_conf *c = conf;
     struct ssim *s = mem_new(1, sizeof *s, e);
     if (!s) return NULL;
-    s->taps = c->window == WANG ? 11 : 7;
-    s->covariance = c->window == WANG ? 1.0 : 49.0 / 48.0;
-    double sum = 0.0;
-    for (int k = 0; k < s->taps; k++) {
-        double t = (k - s->taps / 2) / 1.5;
-        sum += s->tap[k] = c->window == WANG ? exp(-0.5 * t * t) : 1.0;
+    s->window = c->window == WANG ? window_gaussian(11, 1.5) : window_uniform(7);
+    int taps = s->window.taps;
+    if (h < taps || w < taps) {
+        err_set(e, ERR_DATA, "an image of %dx%d is smaller than the %dx%d window", h, w, taps,
+                taps);
+        goto fail;
     }
-    for (int k = 0; k < s->taps; k++)
-        s->tap[k] /= sum;
-    if (h < s->taps || w < s->taps) {
-        err_set(e, ERR_DATA, "an image of %dx%d is smaller than the %dx%d window", h, w, s->taps,
-                s->taps);
-        close_ssim(s);
-        return NULL;
-    }
-    s->rows = mem_new((size_t)w * MOMENTS, sizeof *s->rows, e);
-    if (s->rows) return s;
+    if (plane_new(&s->a, h, w, e) || plane_new(&s->b, h, w, e)) goto fail;
+    if ((s->windowing = windowing_new(h, w, e))) return s;
+fail:
     close_ssim(s);
     return NULL;
 }
 
-/* Window sums of a, b, a^2, b^2, ab down each column, for windows whose first row is `top`. */
-static void sum_columns(const struct ssim *s, const float *reference, const float *image, int top,
-                        int w, double low)
+static void scan(void *state, const struct metric_scan *scan)
 {
-    double *restrict a1 = s->rows, *restrict b1 = a1 + w, *restrict a2 = b1 + w,
-                     *restrict b2 = a2 + w, *restrict ab = b2 + w;
-    memset(s->rows, 0, sizeof *s->rows * MOMENTS * (size_t)w);
-    for (int k = 0; k < s->taps; k++) {
-        const float *ra = reference + (size_t)(top + k) * (size_t)w;
-        const float *rb = image + (size_t)(top + k) * (size_t)w;
-        double t = s->tap[k];
-        for (int j = 0; j < w; j++) {
-            double a = (double)ra[j] - low, b = (double)rb[j] - low;
-            a1[j] += t * a;
-            b1[j] += t * b;
-            a2[j] += t * a * a;
-            b2[j] += t * b * b;
-            ab[j] += t * a * b;
-        }
-    }
-}
-
-/* SSIM of the window at column `left` of the current row of windows. */
-static double window_ssim(const struct ssim *s, int left, int w, double c1, double c2)
-{
-    double m[MOMENTS] = {0};
-    for (int q = 0; q < MOMENTS; q++)
-        for (int k = 0; k < s->taps; k++)
-            m[q] += s->tap[k] * s->rows[(size_t)q * (size_t)w + (size_t)(left + k)];
-    double aa = s->covariance * (m[2] - m[0] * m[0]), bb = s->covariance * (m[3] - m[1] * m[1]);
-    double ab = s->covariance * (m[4] - m[0] * m[1]);
-    return (2.0 * m[0] * m[1] + c1) * (2.0 * ab + c2) /
-           ((m[0] * m[0] + m[1] * m[1] + c1) * (aa + bb + c2));
+    ((struct ssim *)state)->volume = scan->maximum;
 }
 
 static int score(void *state, const void *conf, const float *reference, const float *image, int h,
                  int w, double *out, struct err *e)
 {
-    const struct ssim *s = state;
+    struct ssim *s = state;
     const struct ssim_conf *c = conf;
     struct range range;
-    if (range_find((enum range_rule)c->range, reference, image, h, w, &range, e)) return -1;
-    double c1 = 1e-4 * range.width * range.width, c2 = 9e-4 * range.width * range.width;
-    int high = h - s->taps + 1, wide = w - s->taps + 1;
-    double sum = 0.0;
-    for (int i = 0; i < high; i++) {
-        sum_columns(s, reference, image, i, w, range.low);
-        for (int j = 0; j < wide; j++)
-            sum += window_ssim(s, j, w, c1, c2);
-    }
-    *out = sum / ((double)high * (double)wide);
+    if (range_find((enum range_rule)c->range, s->volume, reference, image, h, w, &range, e))
+        return -1;
+    plane_fill(&s->a, reference, range.low, 1.0 / range.width);
+    plane_fill(&s->b, image, range.low, 1.0 / range.width);
+    struct structure structure = {1e-4, 9e-4, c->window == WANG ? 1.0 : 49.0 / 48.0};
+    double sum[2];
+    windowing_sum(s->windowing, &s->window, &s->a, &s->b, structure_row, &structure, sum);
+    *out = sum[0] / ((double)(h - s->window.taps + 1) * (double)(w - s->window.taps + 1));
     return 0;
 }
 
@@ -137,6 +101,7 @@ const struct metric metric_ssim = {
     .better = 1,
     .open = open_ssim,
     .close = close_ssim,
+    .scan = scan,
     .score = score,
     .variant = variant,
 };

@@ -284,6 +284,25 @@ static void scaled_files_score_the_same_when_scaled_back(void **state)
     json_decref(two);
 }
 
+/* Weights that everybody has to fetch for himself are not there: the study goes on without, unless
+ * it is about them. And a metric that wants the maximum of the scan gets it. */
+static void a_metric_without_its_file_is_left_out(void **state)
+{
+    (void)state;
+    const char *with = "--set 'study.metrics={ssfd: {checkpoint: ssl.h5}, ssim: {window: fastmri, "
+                       "range: volume}, vggpl: {weights: nowhere.h5}}' --set study.against=ssim "
+                       "--set output=without --quiet";
+    const struct outcome *o = shell_run("eval-study qc.yaml %s", with);
+    succeeds(o);
+    assert_non_null(strstr(o->err, "metric vggpl is left out"));
+    json_t *summary = json_of("without/summary.json");
+    assert_non_null(json_object_get(json_object_get(summary, "left_out"), "vggpl"));
+    assert_null(json_object_get(json_object_get(summary, "metrics"), "vggpl"));
+    assert_true(number_at(summary, "methods/0/means/ssim/value") > 0.0);
+    json_decref(summary);
+    refuses(66, "nowhere.h5", shell_run("eval-study qc.yaml %s --set study.focus=vggpl", with));
+}
+
 static void the_page_is_closed_to_the_network(void **state)
 {
     (void)state;
@@ -425,6 +444,7 @@ int main(void)
         cmocka_unit_test(layers_measures_what_its_scores_say),
         cmocka_unit_test(qc_finds_what_was_planted),
         cmocka_unit_test(scaled_files_score_the_same_when_scaled_back),
+        cmocka_unit_test(a_metric_without_its_file_is_left_out),
         cmocka_unit_test(the_page_is_closed_to_the_network),
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(an_interrupted_study_goes_on),

@@ -19,8 +19,10 @@
 
 extern const struct metric metric_ssfd;
 
-struct ssfd_conf {
+struct ssfd_conf { /* as ssfd.c has it */
     const char *checkpoint, *layer;
+    struct cfg_texts layers;
+    struct cfg_reals weights;
 };
 
 enum { LARGEST = 48, FILTERS = 4, LEVELS = 5, GROUPS = 2 };
@@ -65,7 +67,7 @@ static int tear_down(void **state)
 
 static double score(const char *layer, const float *x, const float *y, int h, int w)
 {
-    struct ssfd_conf conf = {good, layer};
+    struct ssfd_conf conf = {good, layer, {0}, {0}};
     struct err e = {0};
     double out = NAN;
     void *state = metric_ssfd.open(&conf, h, w, &e);
@@ -207,6 +209,38 @@ static void every_layer_is_its_definition(void **state)
     }
 }
 
+/* A combination is the weighted sum of what the layers say by themselves, in any order. */
+static void several_layers(void **state)
+{
+    (void)state;
+    static const char *const layers[] = {"conv9", "block2_relu1", "conv10"};
+    static const double factors[] = {0.5, 3.0, 0.0};
+    struct ssfd_conf conf = {good, "conv1", {3, layers}, {3, factors}};
+    struct err e = {0};
+    char text[256];
+    double out;
+    make_reference(a, 32, 32, 0);
+    make_image(b, 32, 32, 0);
+    void *s = metric_ssfd.open(&conf, 32, 32, &e);
+    if (!s || metric_ssfd.score(s, &conf, a, b, 32, 32, &out, &e)) fail_msg("%s", e.text);
+    double nine = score("conv9", a, b, 32, 32), three = score("conv3", a, b, 32, 32);
+    assert_true(fabs(out - (0.5 * nine + 3.0 * three)) < 1e-12 * out);
+    conf.weights.n = 0;
+    assert_int_equal(metric_ssfd.score(s, &conf, a, b, 32, 32, &out, &e), 0);
+    assert_true(fabs(out - (nine + three + score("conv10", a, b, 32, 32))) < 1e-12 * out);
+    metric_ssfd.close(s);
+    conf.weights.n = 3;
+    metric_ssfd.variant(&conf, text, sizeof text);
+    assert_non_null(strstr(text, "0.5 conv9 + 3 block2_relu1 + 0 conv10"));
+    conf.weights.n = 2;
+    assert_null(metric_ssfd.open(&conf, 32, 32, &e));
+    assert_non_null(strstr(e.text, "2 weights for 3 layers"));
+    static const char *const twice[] = {"conv3", "block2_relu1"};
+    conf = (struct ssfd_conf){good, "conv1", {2, twice}, {0}};
+    assert_null(metric_ssfd.open(&conf, 32, 32, &e));
+    assert_non_null(strstr(e.text, "are the same"));
+}
+
 static void equal_images_are_at_zero(void **state)
 {
     (void)state;
@@ -232,7 +266,7 @@ static void affine_intensities_do_not_matter(void **state)
 static void state_remembers_no_image(void **state)
 {
     (void)state;
-    struct ssfd_conf conf = {good, "conv9"};
+    struct ssfd_conf conf = {good, "conv9", {0}, {0}};
     struct err e = {0};
     void *s = metric_ssfd.open(&conf, 32, 32, &e);
     assert_non_null(s);
@@ -262,7 +296,7 @@ static void threads_do_not_matter(void **state)
 
 static void expect(const char *checkpoint, const char *layer, enum err_code code, const char *what)
 {
-    struct ssfd_conf conf = {checkpoint, layer};
+    struct ssfd_conf conf = {checkpoint, layer, {0}, {0}};
     struct err e = {0};
     assert_null(metric_ssfd.open(&conf, 32, 32, &e));
     assert_int_equal(e.code, code);
@@ -290,7 +324,7 @@ static void refusals(void **state)
 static void images_without_an_answer(void **state)
 {
     (void)state;
-    struct ssfd_conf conf = {good, "conv9"};
+    struct ssfd_conf conf = {good, "conv9", {0}, {0}};
     struct err e = {0};
     double out;
     void *s = metric_ssfd.open(&conf, 32, 32, &e);
@@ -315,6 +349,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layer_is_its_definition),
+        cmocka_unit_test(several_layers),
         cmocka_unit_test(equal_images_are_at_zero),
         cmocka_unit_test(affine_intensities_do_not_matter),
         cmocka_unit_test(state_remembers_no_image),
