@@ -40,6 +40,7 @@ enum cfg_type {
     CFG_TYPE_GROUP,  /* nested struct described by `group` */
     CFG_TYPE_PICK,   /* struct cfg_pick: `{kind: NAME, …}` or just `NAME`; one of `kinds` */
     CFG_TYPE_PICKS, /* struct cfg_picks: `{NAME: {…}, NAME: {…}}` or `[NAME, …]`; some of `kinds` */
+    CFG_TYPE_ANY, /* a key of other commands that read the same file: accepted, not looked at */
 };
 
 struct cfg_ints {
@@ -136,6 +137,10 @@ struct cfg_field {
 #define CFG_PICKS(S, m, def, kinds, help)                                                          \
     {                                                                                              \
 #m, CFG_TYPE_PICKS, offsetof(S, m), def, 0, 0, 0, 0, kinds, "", help                       \
+    }
+#define CFG_ANY(key, help)                                                                         \
+    {                                                                                              \
+        key, CFG_TYPE_ANY, 0, 0, 0, 0, 0, 0, 0, "", help                                           \
     }
 #define CFG_END                                                                                    \
     {                                                                                              \

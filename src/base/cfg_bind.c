@@ -393,10 +393,11 @@ void cfg_bind(struct cfg_load *l, const struct cfg_field *fields, void *conf,
         }
         *first = n->key;
         remember(l, n, path);
+        if (f->type == CFG_TYPE_ANY) continue;
         bind_value(l, f, n, base + f->offset, path);
     }
     for (const struct cfg_field *f = fields; f->key && !l->no_memory; f++) {
-        if (seen[f - fields]) continue;
+        if (seen[f - fields] || f->type == CFG_TYPE_ANY) continue;
         const char *path = arena_print(l->arena, "%s%s", prefix, f->key);
         l->no_memory |= !path;
         if (path) bind_absent(l, f, base + f->offset, at, path);

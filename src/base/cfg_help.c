@@ -156,6 +156,10 @@ static void show(const struct help *h, const struct cfg_field *fields, int inden
         if (!path || !below) return;
         const bool group = f->type == CFG_TYPE_GROUP;
         if (group || (f > fields && f[-1].type == CFG_TYPE_GROUP)) fputc('\n', h->out);
+        if (f->type == CFG_TYPE_ANY) {
+            row(h, indent, path, "", f->help);
+            continue;
+        }
         if (group) {
             row(h, indent, path, "", f->help);
             show(h, f->group, indent, below);

@@ -140,6 +140,8 @@ static void merge_fields(struct merge *m, const struct cfg_field *fields, struct
     const struct cfg_field *f = cfg_find(fields, rest, len);
     if (!f) {
         unknown(m, fields, rest);
+    } else if (f->type == CFG_TYPE_ANY) {
+        return; /* for another command */
     } else if (!rest[len]) {
         put_value(m, f, map, f->key);
     } else if (f->type == CFG_TYPE_GROUP) {

@@ -131,6 +131,7 @@ static void write_fields(const struct cfg_field *fields, const char *conf, int i
 {
     for (const struct cfg_field *f = fields; f && f->key; f++) {
         const void *v = conf + f->offset;
+        if (f->type == CFG_TYPE_ANY) continue;
         fprintf(out, "%*s%s:", indent, "", f->key);
         if (f->type == CFG_TYPE_GROUP) {
             fputs(cfg_count(f->group) ? "\n" : " {}\n", out);

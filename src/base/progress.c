@@ -1,6 +1,7 @@
 #include "base/progress.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,4 +87,14 @@ void progress_end(struct progress *p, const char *detail)
     fprintf(stderr, "%swhat=%s step=%ld/%ld took=%s rate=%.3g/s%s%s\n", p->bar ? "\r\033[K" : "",
             p->what, p->done, p->total, clock_text(took, seconds), rate, *detail ? " " : "",
             detail);
+}
+
+void progress_warn(const char *fmt, ...)
+{
+    char text[4096];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "%swarning: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", text);
 }

@@ -19,4 +19,8 @@ void progress_at(struct progress *p, long done, const char *detail);
 /* The last line: steps done, time taken, rate. Also right when the work stopped early. */
 void progress_end(struct progress *p, const char *detail);
 
+/* "warning: …" on stderr, on a line of its own whatever is shown there; for what goes on all the
+ * same. */
+void progress_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 double clock_seconds(void); /* monotonic */

@@ -19,6 +19,23 @@ void coils_combine(const float complex *maps, const float complex *images, int c
     }
 }
 
+void coils_unit_rss(float complex *maps, int coils, int h, int w)
+{
+    const size_t n = (size_t)h * (size_t)w;
+    for (size_t i = 0; i < n; i++) {
+        double s = 0.0;
+        for (size_t c = 0; c < (size_t)coils; c++) {
+            double re = (double)crealf(maps[c * n + i]), im = (double)cimagf(maps[c * n + i]);
+            s += re * re + im * im;
+        }
+        const double scale = s > 0.0 ? 1.0 / sqrt(s) : 0.0;
+        for (size_t c = 0; c < (size_t)coils; c++) {
+            float complex *m = maps + c * n + i;
+            *m = (float)(scale * (double)crealf(*m)) + (float)(scale * (double)cimagf(*m)) * I;
+        }
+    }
+}
+
 void coils_rss(const float complex *images, int coils, int h, int w, float *out)
 {
     size_t n = (size_t)h * (size_t)w;

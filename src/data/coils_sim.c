@@ -16,18 +16,18 @@ void coil_array_draw(struct coil_array *a, int n, struct rng r)
         a->sin[k] = (float)sin(2 * M_PI * k / COILS_SIM_SEGMENTS);
     }
     int rings = n < 6 ? 1 : n < 15 ? 2 : 3;
-    double turn = rng_uniform(&r), height = rings == 3 ? 48 : 34;
+    double turn = rng_uniform(&r), height = rings == 3 ? 55 : 38;
     for (int i = 0; i < n; i++) {
         int ring = i % rings, of = (n - ring + rings - 1) / rings; /* members of this ring */
         double angle =
             2 * M_PI * ((i / rings + 0.5 * (ring % 2) + 0.08 * rng_normal(&r)) / of + turn);
-        double radius = 92 + 3 * rng_normal(&r),
+        double radius = 106 + 3 * rng_normal(&r),
                z = height * (2.0 * ring - (rings - 1)) / fmax(rings - 1, 1);
         a->coil[i] = (struct coil){
             .at = {(float)(radius * cos(angle)), (float)(radius * sin(angle)),
                    (float)(z + 3 * rng_normal(&r))},
             .angle = (float)angle,
-            .radius = (float)(40 + 2 * rng_normal(&r)),
+            .radius = (float)(52 + 2 * rng_normal(&r)),
             .gain =
                 (float complex)((1 + 0.08 * rng_normal(&r)) * cexp(2 * M_PI * I * rng_uniform(&r))),
         };
@@ -69,23 +69,23 @@ static void cubic(float t, float w[4])
     w[3] = 0.5f * t * t * (t - 1);
 }
 
-int coil_map(const struct coil_array *a, int i, float y, int h, int w, float mm, float complex *map,
-             struct err *e)
+int coil_map(const struct coil_array *a, int i, float y, int h, int w, float mm_row, float mm_col,
+             float complex *map, struct err *e)
 {
-    const float ratio = mm / NODE_MM; /* nodes per sample */
-    int nh = (int)((float)h * ratio) + 5, nw = (int)((float)w * ratio) + 5;
+    const float down = mm_row / NODE_MM, across = mm_col / NODE_MM; /* nodes per sample */
+    int nh = (int)((float)h * down) + 5, nw = (int)((float)w * across) + 5;
     float complex *row = mem_new((size_t)nw, sizeof *row, e);
     float complex *wide = mem_new((size_t)nh * (size_t)w, sizeof *wide, e);
     int rc = -1;
     if (!row || !wide) goto out;
-    /* node (j, k) is at row (j - 1) / ratio, column (k - 1) / ratio of the grid */
+    /* node (j, k) is at row (j - 1) / down, column (k - 1) / across of the grid */
     for (int j = 0; j < nh; j++) {
-        float z = ((float)(h / 2) - (float)(j - 1) / ratio) * mm;
+        float z = ((float)(h / 2) - (float)(j - 1) / down) * mm_row;
         for (int k = 0; k < nw; k++)
-            row[k] =
-                coil_at(a, i, (struct vec3){((float)(k - 1) / ratio - (float)(w / 2)) * mm, y, z});
+            row[k] = coil_at(
+                a, i, (struct vec3){((float)(k - 1) / across - (float)(w / 2)) * mm_col, y, z});
         for (int x = 0; x < w; x++) {
-            float at = (float)x * ratio, c[4];
+            float at = (float)x * across, c[4];
             int k = (int)at;
             cubic(at - (float)k, c);
             wide[(size_t)j * (size_t)w + (size_t)x] =
@@ -93,7 +93,7 @@ int coil_map(const struct coil_array *a, int i, float y, int h, int w, float mm,
         }
     }
     for (int r = 0; r < h; r++) {
-        float at = (float)r * ratio, c[4];
+        float at = (float)r * down, c[4];
         int j = (int)at;
         cubic(at - (float)j, c);
         const float complex *n = wide + (size_t)j * (size_t)w;

@@ -29,7 +29,8 @@ void coil_array_draw(struct coil_array *a, int n, struct rng r);
 /* Sensitivity of coil i at p. */
 float complex coil_at(const struct coil_array *a, int i, struct vec3 p);
 
-/* Sensitivity of coil i on a grid of the plane `y`: map (h, w), spacing `mm`, row 0 at the head,
- * the origin at (h / 2, w / 2). The field is sampled every few mm and interpolated by cubics. */
-int coil_map(const struct coil_array *a, int i, float y, int h, int w, float mm, float complex *map,
-             struct err *e);
+/* Sensitivity of coil i on a grid of the plane `y`: map (h, w), spacing `mm_row` from row to row
+ * and `mm_col` along one, row 0 at the head, the origin at (h / 2, w / 2). The field is sampled
+ * every few mm and interpolated by cubics. */
+int coil_map(const struct coil_array *a, int i, float y, int h, int w, float mm_row, float mm_col,
+             float complex *map, struct err *e);

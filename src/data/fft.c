@@ -131,6 +131,105 @@ void fft2_double_inverse(const struct fft2_double *f, double complex *x, double 
     fftw_execute_dft(f->inverse, x, y);
 }
 
+void fft2_bare(struct fft2 *f)
+{
+    fftwf_execute(f->inverse);
+}
+
+/* ---- Inverse transform and crop in one ------------------------------------------------------ */
+
+enum { BLOCK = 16 }; /* columns transformed together: two cache lines of every row */
+
+struct fft_fit {
+    int h, w, oh, ow;
+    int rows, cols;                 /* that both sizes have */
+    int stride;                     /* of `lines`, whole cache lines: every row is aligned alike */
+    float complex *columns, *lines; /* (h, BLOCK), (rows, stride) */
+    fftwf_plan down, along;
+};
+
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+struct fft_fit *fft_fit_new(int h, int w, int oh, int ow, struct err *e)
+{
+    struct fft_fit *f = mem_new(1, sizeof *f, e);
+    if (!f) return NULL;
+    *f = (struct fft_fit){.h = h, .w = w, .oh = oh, .ow = ow};
+    f->rows = least(h, oh);
+    f->cols = least(w, ow);
+    f->stride = (w + 7) / 8 * 8;
+    f->columns = mem_new((size_t)h * BLOCK, sizeof *f->columns, e);
+    f->lines = mem_new((size_t)f->rows * (size_t)f->stride, sizeof *f->lines, e);
+    if (f->columns && f->lines) {
+        pthread_mutex_lock(&planner);
+        f->down = fftwf_plan_many_dft(1, &h, BLOCK, f->columns, NULL, BLOCK, 1, f->columns, NULL,
+                                      BLOCK, 1, FFTW_BACKWARD, FFTW_ESTIMATE);
+        f->along = fftwf_plan_dft_1d(w, f->lines, f->lines, FFTW_BACKWARD, FFTW_ESTIMATE);
+        pthread_mutex_unlock(&planner);
+        if (f->down && f->along) return f;
+        err_set(e, ERR_FAILED, "no Fourier transform of %d by %d could be planned", h, w);
+    }
+    fft_fit_free(f);
+    return NULL;
+}
+
+void fft_fit_free(struct fft_fit *f)
+{
+    if (!f) return;
+    pthread_mutex_lock(&planner);
+    if (f->down) fftwf_destroy_plan(f->down);
+    if (f->along) fftwf_destroy_plan(f->along);
+    pthread_mutex_unlock(&planner);
+    mem_free(f->columns);
+    mem_free(f->lines);
+    mem_free(f);
+}
+
+/* Columns [from, from + n) of k-space, transformed; the rows that are kept go to columns [to, …) of
+ * `lines`. */
+static void transform_columns(struct fft_fit *f, const float complex *kspace, int from, int n,
+                              int to)
+{
+    const int h = f->h, centre = h / 2, first = (h - f->rows) / 2;
+    const size_t size = (size_t)n * sizeof *kspace;
+    if (n < BLOCK) memset(f->columns, 0, (size_t)h * BLOCK * sizeof *f->columns);
+    for (int i = 0; i < h; i++)
+        memcpy(f->columns + (size_t)i * BLOCK,
+               kspace + (size_t)((i + centre) % h) * (size_t)f->w + (size_t)from, size);
+    fftwf_execute(f->down);
+    for (int i = 0; i < f->rows; i++)
+        memcpy(f->lines + (size_t)i * (size_t)f->stride + (size_t)to,
+               f->columns + (size_t)((first + i + h - centre) % h) * BLOCK, size);
+}
+
+void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float complex *image)
+{
+    const int w = f->w, centre = w / 2;
+    for (int j = centre; j < w; j += BLOCK)
+        transform_columns(f, kspace, j, least(BLOCK, w - j), j - centre);
+    for (int j = 0; j < centre; j += BLOCK)
+        transform_columns(f, kspace, j, least(BLOCK, centre - j), j + w - centre);
+
+    const float scale = (float)(1.0 / sqrt((double)f->h * (double)w));
+    const int first = (w - f->cols) / 2, top = (f->oh - f->rows) / 2, left = (f->ow - f->cols) / 2;
+    if (f->rows < f->oh || f->cols < f->ow)
+        memset(image, 0, (size_t)f->oh * (size_t)f->ow * sizeof *image);
+    for (int i = 0; i < f->rows; i++) {
+        float complex *line = f->lines + (size_t)i * (size_t)f->stride;
+        float complex *to = image + (size_t)(top + i) * (size_t)f->ow + (size_t)left;
+        fftwf_execute_dft(f->along, line, line);
+        int wrap = least(f->cols, centre - first); /* positions before the centre are at the end */
+        if (wrap < 0) wrap = 0;
+        for (int j = 0; j < wrap; j++)
+            to[j] = line[first + j + w - centre] * scale;
+        for (int j = wrap; j < f->cols; j++)
+            to[j] = line[first + j - centre] * scale;
+    }
+}
+
 static void fit(const char *x, int h, int w, char *y, int oh, int ow, size_t size)
 {
     int rows = h < oh ? h : oh, cols = w < ow ? w : ow;

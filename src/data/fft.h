@@ -12,6 +12,15 @@ struct fft2 *fft2_new(int h, int w, struct err *e);
 void fft2_free(struct fft2 *f);
 void fft2_forward(struct fft2 *f, float complex *x); /* in place, (h, w) */
 void fft2_inverse(struct fft2 *f, float complex *x);
+void fft2_bare(struct fft2 *f); /* FFTW's part of it alone, on what is there: to measure its time */
+
+/* The centred orthonormal inverse transform of k-space (h, w), fitted to (oh, ow) as image_fit does
+ * it, without computing the rows that are cut off: columns first, a few at a time, so that they
+ * stay in the cache, then only the rows that are kept. Rules for threads as above. */
+struct fft_fit;
+struct fft_fit *fft_fit_new(int h, int w, int oh, int ow, struct err *e);
+void fft_fit_free(struct fft_fit *f);
+void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float complex *image);
 
 /* In double precision and as the transforms are usually written: the zero frequency first, no
  * scale; the inverse is h w times too large. Out of place, x and y not the same, both from

@@ -1,8 +1,8 @@
 #include "data/jsense.h"
 
 #include "base/mem.h"
-#include "data/fft.h"
 #include "data/jsense_model.h"
+#include "data/sens.h"
 
 #include <math.h>
 #include <string.h>
@@ -21,14 +21,12 @@ const struct cfg_field jsense_fields[] = {
     CFG_INT(struct jsense_conf, inner_iterations, "10", 1, 1000, "",
             "conjugate gradient steps for each half of an alternation"),
     CFG_REAL(struct jsense_conf, lambda, "0", 0, 1e6, "", "weight of the kernels' energy"),
+    CFG_TEXT(struct jsense_conf, maps, "",
+             "folder of coil sensitivities made elsewhere, for every scan NAME a file NAME.h5 with "
+             "a complex dataset 'maps' (slice, coil, height, width), or BART's NAME.cfl and "
+             "NAME.hdr with the dimensions (height, width, slice, coil); they are normalised and "
+             "used instead of JSENSE"),
     CFG_END};
-
-struct jsense {
-    struct jsense_conf conf;
-    int coils, h, w;
-    struct jsense_model model;
-    struct fft2 *fft;
-};
 
 static int at_most(int a, int b)
 {
@@ -46,23 +44,36 @@ struct jsense *jsense_new(const struct jsense_conf *c, int coils, int h, int w, 
     struct jsense *j = mem_new(1, sizeof *j, e);
     if (!j) return NULL;
     *j = (struct jsense){.conf = *c, .coils = coils, .h = h, .w = w};
-    int side = (int)lround(c->calibration * w);
+    int side = (int)lround(c->calibration * w), row, col;
     if (side < c->kernel) side = c->kernel;
-    j->fft = fft2_new(h, w, e);
-    if (!j->fft ||
-        jsense_model_init(&j->model, coils, c->kernel, at_most(side, h), at_most(side, w), e)) {
-        jsense_free(j);
-        return NULL;
+    j->rows = at_most(side, h);
+    j->cols = at_most(side, w);
+    if ((j->model = mem_new(1, sizeof *j->model, e)) &&
+        jsense_model_init(j->model, coils, c->kernel, j->rows, j->cols, e) == 0) {
+        jsense_model_centre(j->model, &row, &col);
+        if ((j->sens = sens_new(coils, c->kernel, row, col, h, w, e))) return j;
     }
-    return j;
+    jsense_free(j);
+    return NULL;
 }
 
 void jsense_free(struct jsense *j)
 {
     if (!j) return;
-    jsense_model_release(&j->model);
-    fft2_free(j->fft);
+    if (j->model) jsense_model_release(j->model);
+    mem_free(j->model);
+    sens_free(j->sens);
     mem_free(j);
+}
+
+void jsense_square(const struct jsense *j, const float complex *kspace, float complex *square)
+{
+    const size_t w = (size_t)j->w, cols = (size_t)j->cols;
+    const size_t top = (size_t)(j->h / 2 - j->rows / 2), left = (size_t)(j->w / 2 - j->cols / 2);
+    for (size_t c = 0; c < (size_t)j->coils; c++)
+        for (size_t y = 0; y < (size_t)j->rows; y++)
+            memcpy(square + (c * (size_t)j->rows + y) * cols,
+                   kspace + (c * (size_t)j->h + top + y) * w + left, cols * sizeof *square);
 }
 
 static double energy(const float complex *x, size_t n)
@@ -75,48 +86,32 @@ static double energy(const float complex *x, size_t n)
     return s;
 }
 
-/* Copies the centre of k-space (coil, h, w), scaled to unit energy, and notes where samples are.
- * Returns its energy; 0 leaves the model unset. */
-static double load_calibration(struct jsense *j, const float complex *kspace)
+/* Loads the model, scaled to unit energy, and notes where samples are. False when all are 0. */
+static bool load_square(struct jsense_model *m, const float complex *square)
 {
-    struct jsense_model *m = &j->model;
-    int top = j->h / 2 - m->rows / 2, left = j->w / 2 - m->cols / 2;
-    double total = 0.0;
-    for (int c = 0; c < j->coils; c++)
-        for (int y = 0; y < m->rows; y++)
-            total += energy(kspace + ((size_t)c * (size_t)j->h + (size_t)(top + y)) * (size_t)j->w +
-                                left,
-                            (size_t)m->cols);
-    if (!(total > 0.0)) return 0.0;
-
-    double scale = 1.0 / sqrt(total);
+    const double total = energy(square, (size_t)m->coils * (size_t)m->rows * (size_t)m->cols);
+    if (!(total > 0.0)) return false;
+    const double scale = 1.0 / sqrt(total);
     memset(m->mask, 0, m->plane * sizeof *m->mask);
-    for (int c = 0; c < j->coils; c++)
+    for (int c = 0; c < m->coils; c++)
         for (int y = 0; y < m->rows; y++)
-            for (int x = 0; x < m->cols; x++) {
-                float complex v =
-                    kspace[((size_t)c * (size_t)j->h + (size_t)(top + y)) * (size_t)j->w +
-                           (size_t)(left + x)];
+            for (int x = 0; x < m->cols; x++, square++) {
                 size_t at = jsense_model_at(m, y, x);
                 float *to = m->y + (size_t)c * m->image_len + at;
-                to[0] = (float)(scale * (double)crealf(v));
-                to[m->plane] = (float)(scale * (double)cimagf(v));
-                if (v != 0.0f) m->mask[at] = 1.0f;
+                to[0] = (float)(scale * (double)crealf(*square));
+                to[m->plane] = (float)(scale * (double)cimagf(*square));
+                if (*square != 0.0f) m->mask[at] = 1.0f;
             }
-    return total;
+    return true;
 }
 
-int jsense_kernels(struct jsense *j, const float complex *kspace, float complex *kernels,
-                   struct err *e)
+bool jsense_kernels(struct jsense *j, const float complex *square, float complex *kernels)
 {
-    struct jsense_model *m = &j->model;
-    size_t n = (size_t)(m->k * m->k);
-    if (load_calibration(j, kspace) == 0.0) {
+    struct jsense_model *m = j->model;
+    const size_t n = (size_t)(m->k * m->k);
+    if (!load_square(m, square)) {
         memset(kernels, 0, (size_t)j->coils * n * sizeof *kernels);
-        if (energy(kspace, (size_t)j->coils * (size_t)j->h * (size_t)j->w) == 0.0) return 0;
-        err_set(e, ERR_DATA, "the centre of k-space, %d by %d samples, holds only zeros", m->rows,
-                m->cols);
-        return err_hint(e, "is the k-space stored with its centre in the corner, or masked?");
+        return false;
     }
     jsense_model_start(m);
     for (int i = 0; i < j->conf.iterations; i++) {
@@ -126,34 +121,16 @@ int jsense_kernels(struct jsense *j, const float complex *kspace, float complex 
     for (size_t c = 0; c < (size_t)j->coils; c++)
         for (size_t i = 0; i < n; i++)
             kernels[c * n + i] = m->maps[2 * c * n + i] + m->maps[(2 * c + 1) * n + i] * I;
-    return 0;
-}
-
-/* Divides by the root of the sum of squares over coils; 0 stays 0. */
-static void unit_rss(float complex *maps, int coils, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        double s = 0.0;
-        for (size_t c = 0; c < (size_t)coils; c++)
-            s += energy(maps + c * n + i, 1);
-        float scale = s > 0.0 ? (float)(1.0 / sqrt(s)) : 0.0f;
-        for (size_t c = 0; c < (size_t)coils; c++)
-            maps[c * n + i] *= scale;
-    }
+    return true;
 }
 
 void jsense_maps(struct jsense *j, const float complex *kernels, float complex *maps)
 {
-    size_t k = (size_t)j->model.k, w = (size_t)j->w, n = (size_t)j->h * w;
-    int row, col;
-    jsense_model_centre(&j->model, &row, &col);
-    size_t top = (size_t)(j->h / 2 - row), left = (size_t)(j->w / 2 - col);
-    memset(maps, 0, (size_t)j->coils * n * sizeof *maps);
-    for (size_t c = 0; c < (size_t)j->coils; c++) {
-        for (size_t y = 0; y < k; y++)
-            memcpy(maps + c * n + (top + y) * w + left, kernels + (c * k + y) * k,
-                   k * sizeof *maps);
-        fft2_inverse(j->fft, maps + c * n);
-    }
-    unit_rss(maps, j->coils, n);
+    sens_maps(j->sens, kernels, maps);
+}
+
+void jsense_combine(struct jsense *j, const float complex *kernels, const float complex *images,
+                    float complex *out, float *rss)
+{
+    sens_combine(j->sens, kernels, images, out, rss);
 }

@@ -1,6 +1,7 @@
 #include "data/jsense_model.h"
 
 #include "base/mem.h"
+#include "data/jsense_normal.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -30,33 +31,29 @@ int jsense_model_init(struct jsense_model *j, int coils, int k, int rows, int co
     j->plane = (size_t)j->stride * (size_t)(rows + 2 * (k - 1));
     j->image_len = 2 * j->plane;
     j->maps_len = 2 * (size_t)coils * (size_t)(k * k);
-    size_t most = j->image_len > j->maps_len ? j->image_len : j->maps_len;
-    float **const all[] = {&j->y, &j->mask,     &j->image, &j->maps, &j->scratch,
-                           &j->b, &j->residual, &j->p,     &j->ap};
-    const size_t len[] = {2 * j->plane * (size_t)coils,
-                          j->plane,
-                          j->image_len,
-                          j->maps_len,
-                          j->image_len,
-                          most,
-                          most,
-                          most,
-                          most};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        *all[i] = mem_new(len[i], sizeof(float), e);
-        if (*all[i]) continue;
-        jsense_model_release(j);
-        return -1;
-    }
-    return 0;
+    const size_t most = j->image_len > j->maps_len ? j->image_len : j->maps_len;
+    const size_t one = sizeof(float), two = sizeof(double);
+    if ((j->y = mem_new(j->image_len * (size_t)coils, one, e)) &&
+        (j->mask = mem_new(j->plane, one, e)) && (j->image = mem_new(j->image_len, one, e)) &&
+        (j->maps = mem_new(j->maps_len, one, e)) && (j->scratch = mem_new(j->image_len, one, e)) &&
+        (j->input = mem_new(most, one, e)) && (j->rest = mem_new(most, one, e)) &&
+        (j->cg.x = mem_new(most, two, e)) && (j->cg.b = mem_new(most, two, e)) &&
+        (j->cg.residual = mem_new(most, two, e)) && (j->cg.p = mem_new(most, two, e)) &&
+        (j->cg.ap = mem_new(most, two, e)) && (j->normal_maps = normal_maps_new(j, e)) &&
+        (!normal_image_pays(j) || (j->normal_image = normal_image_new(j, e))))
+        return 0;
+    jsense_model_release(j);
+    return -1;
 }
 
 void jsense_model_release(struct jsense_model *j)
 {
-    float *const all[] = {j->y, j->mask,     j->image, j->maps, j->scratch,
-                          j->b, j->residual, j->p,     j->ap};
+    void *const all[] = {j->y,    j->mask, j->image, j->maps,        j->scratch, j->input,
+                         j->rest, j->cg.x, j->cg.b,  j->cg.residual, j->cg.p,    j->cg.ap};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]);
+    normal_maps_free(j->normal_maps);
+    normal_image_free(j->normal_image);
     *j = (struct jsense_model){0};
 }
 
@@ -157,107 +154,4 @@ void jsense_adjoint_maps(const struct jsense_model *j, const float *x, const flo
         m[n - 1 - t] = (float)(sum(&rr) + sum(&ii));
         m[2 * n - 1 - t] = (float)(sum(&ri) - sum(&ir));
     }
-}
-
-/* ---- Conjugate gradients ----------------------------------------------------------------- */
-
-static double dot(const float *a, const float *b, size_t n)
-{
-    double part[8] = {0};
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (size_t l = 0; l < 8; l++)
-            part[l] += (double)a[i + l] * (double)b[i + l];
-    for (; i < n; i++)
-        part[0] += (double)a[i] * (double)b[i];
-    return ((part[0] + part[1]) + (part[2] + part[3])) +
-           ((part[4] + part[5]) + (part[6] + part[7]));
-}
-
-/* y = A^H A x: a normal operator of the model with the other factor fixed. */
-typedef void normal_op(struct jsense_model *j, const float *x, float *y);
-
-/* Hestenes & Stiefel 1952, from the present x. Complex vectors are real ones of twice the length:
- * every scalar of the recurrence is real. */
-static void conjugate_gradients(struct jsense_model *j, normal_op *normal, float *x, size_t n,
-                                int iterations, float lambda)
-{
-    normal(j, x, j->ap);
-    for (size_t i = 0; i < n; i++)
-        j->p[i] = j->residual[i] = j->b[i] - j->ap[i] - lambda * x[i];
-    /* Below this the residual is rounding error, and going on would amplify it. */
-    double rr = dot(j->residual, j->residual, n), enough = 1e-13 * dot(j->b, j->b, n);
-    for (int it = 0; it < iterations && rr > enough; it++) {
-        normal(j, j->p, j->ap);
-        for (size_t i = 0; i < n; i++)
-            j->ap[i] += lambda * j->p[i];
-        double pap = dot(j->p, j->ap, n);
-        if (!(pap > 0.0)) return;
-        float alpha = (float)(rr / pap);
-        for (size_t i = 0; i < n; i++) {
-            x[i] += alpha * j->p[i];
-            j->residual[i] -= alpha * j->ap[i];
-        }
-        double next = dot(j->residual, j->residual, n);
-        float beta = (float)(next / rr);
-        for (size_t i = 0; i < n; i++)
-            j->p[i] = j->residual[i] + beta * j->p[i];
-        rr = next;
-    }
-}
-
-static size_t kernel_len(const struct jsense_model *j)
-{
-    return 2 * (size_t)(j->k * j->k);
-}
-
-static void normal_maps(struct jsense_model *j, const float *x, float *y)
-{
-    for (int c = 0; c < j->coils; c++) {
-        size_t at = (size_t)c * kernel_len(j);
-        jsense_apply(j, x + at, j->image, j->scratch);
-        jsense_adjoint_maps(j, j->scratch, j->image, y + at);
-    }
-}
-
-static void normal_image(struct jsense_model *j, const float *x, float *y)
-{
-    memset(y, 0, j->image_len * sizeof *y);
-    for (int c = 0; c < j->coils; c++) {
-        const float *m = j->maps + (size_t)c * kernel_len(j);
-        jsense_apply(j, m, x, j->scratch);
-        jsense_adjoint_image(j, j->scratch, m, y);
-    }
-}
-
-void jsense_solve_maps(struct jsense_model *j, int iterations, double lambda)
-{
-    for (int c = 0; c < j->coils; c++)
-        jsense_adjoint_maps(j, j->y + (size_t)c * j->image_len, j->image,
-                            j->b + (size_t)c * kernel_len(j));
-    conjugate_gradients(j, normal_maps, j->maps, j->maps_len, iterations, (float)lambda);
-}
-
-void jsense_solve_image(struct jsense_model *j, int iterations, double lambda)
-{
-    memset(j->b, 0, j->image_len * sizeof *j->b);
-    for (int c = 0; c < j->coils; c++)
-        jsense_adjoint_image(j, j->y + (size_t)c * j->image_len,
-                             j->maps + (size_t)c * kernel_len(j), j->b);
-    conjugate_gradients(j, normal_image, j->image, j->image_len, iterations, (float)lambda);
-}
-
-double jsense_objective(struct jsense_model *j, double lambda)
-{
-    double total =
-        lambda * (dot(j->maps, j->maps, j->maps_len) + dot(j->image, j->image, j->image_len));
-    for (int c = 0; c < j->coils; c++) {
-        jsense_apply(j, j->maps + (size_t)c * kernel_len(j), j->image, j->scratch);
-        const float *y = j->y + (size_t)c * j->image_len;
-        for (size_t i = 0; i < j->image_len; i++) {
-            double d = (double)j->scratch[i] - (double)y[i];
-            total += d * d;
-        }
-    }
-    return 0.5 * total;
 }

@@ -21,16 +21,21 @@
 #include <stddef.h>
 
 struct jsense_model {
-    int coils, k, rows, cols;     /* cols, rows of the calibration data */
-    int stride;                   /* of a plane, floats */
-    size_t plane;                 /* floats in a plane */
-    size_t image_len, maps_len;   /* floats of both parts: 2 planes; 2 coils k^2 */
-    float *y;                     /* (coil, 2 planes) */
-    float *mask;                  /* one plane: P */
-    float *image;                 /* (2 planes): r */
-    float *maps;                  /* (coil, 2, k, k): m */
-    float *scratch;               /* (2 planes): one coil's A(m, r) */
-    float *b, *residual, *p, *ap; /* of conjugate gradients */
+    int coils, k, rows, cols;   /* cols, rows of the calibration data */
+    int stride;                 /* of a plane, floats */
+    size_t plane;               /* floats in a plane */
+    size_t image_len, maps_len; /* floats of both parts: 2 planes; 2 coils k^2 */
+    float *y;                   /* (coil, 2 planes) */
+    float *mask;                /* one plane: P */
+    float *image;               /* (2 planes): r */
+    float *maps;                /* (coil, 2, k, k): m */
+    float *scratch;             /* (2 planes): one coil's A(m, r) */
+    struct normal_maps *normal_maps;
+    struct normal_image *normal_image; /* NULL: the operators themselves are cheaper */
+    struct {
+        double *x, *b, *residual, *p, *ap;
+    } cg;                /* vectors of conjugate gradients */
+    float *input, *rest; /* (2 planes): what the operators read and leave in a product */
 };
 
 int jsense_model_init(struct jsense_model *j, int coils, int k, int rows, int cols, struct err *e);
@@ -51,6 +56,7 @@ void jsense_adjoint_maps(const struct jsense_model *j, const float *x, const flo
 /* The adjoint in r, added to r: correlation of x (2 planes) with m. */
 void jsense_adjoint_image(const struct jsense_model *j, const float *x, const float *m, float *r);
 
+/* jsense_solve.c */
 void jsense_solve_maps(struct jsense_model *j, int iterations, double lambda);
 void jsense_solve_image(struct jsense_model *j, int iterations, double lambda);
 double jsense_objective(struct jsense_model *j, double lambda);

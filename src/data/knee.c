@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-static const double TE_MS = 30, TR_MS = 2800, FAT_T1_MS = 370, FAT_T2_MS = 130;
+static const double FAT_T1_MS = 370, FAT_T2_MS = 130;
 
 /* Proton density, T1 and T2 of the water (ms), share of fat. */
 static const struct {
@@ -15,7 +15,7 @@ static const struct {
     [T_CORTEX] = {0.25, 900, 8, 0.03},       [T_SKIN] = {0.80, 900, 28, 0.05},
     [T_VEIN] = {0.95, 1600, 90, 0},          [T_ARTERY] = {0.10, 1600, 60, 0},
     [T_SYNOVIUM] = {0.90, 1300, 60, 0.30},   [T_SEPTUM] = {0.70, 950, 18, 0.40},
-    [T_OEDEMA] = {0.92, 1500, 85, 0.30},
+    [T_OEDEMA] = {0.80, 1500, 85, 0.15},
 };
 
 static float between(struct rng *r, double lo, double hi)
@@ -74,10 +74,10 @@ void knee_draw(struct knee *k, struct rng r, double texture)
     *k = (struct knee){.texture = (float)texture, .key = rng_u32(&r)};
     for (int t = 0; t < T_COUNT; t++) {
         double vary = about(&r, 1, 0.04), pd = tissues[t].pd * vary, fat = tissues[t].fat;
-        double water = (1 - exp(-TR_MS / tissues[t].t1)) * exp(-TE_MS / tissues[t].t2);
+        double water = (1 - exp(-KNEE_TR_MS / tissues[t].t1)) * exp(-KNEE_TE_MS / tissues[t].t2);
         k->tissue[t] = (struct amplitude){
             (float)(pd * (1 - fat) * water),
-            (float)(pd * fat * (1 - exp(-TR_MS / FAT_T1_MS)) * exp(-TE_MS / FAT_T2_MS))};
+            (float)(pd * fat * (1 - exp(-KNEE_TR_MS / FAT_T1_MS)) * exp(-KNEE_TE_MS / FAT_T2_MS))};
     }
     draw_pose(k, &r);
     k->femur_width = about(&r, 1, 0.035);
@@ -86,6 +86,8 @@ void knee_draw(struct knee *k, struct rng r, double texture)
     k->notch = between(&r, 7.5, 10);
     k->gap = between(&r, 2.2, 3.1);
     k->tilt = about(&r, 0.08, 0.03);
+    k->lean = about(&r, 0, 1);
+    k->patella = about(&r, 30, 2.5);
     k->spine = between(&r, 5, 8);
     k->cortex = between(&r, 0.7, 1.1);
     k->scar_femur = between(&r, 29, 36);
@@ -93,10 +95,6 @@ void knee_draw(struct knee *k, struct rng r, double texture)
     k->scar = between(&r, 0.15, 0.6);
     k->trabeculae = between(&r, 0.6, 1.3);
     k->red_marrow = between(&r, 0, 0.7);
-    k->lesion = (struct vec3){between(&r, 14, 28), about(&r, 0, 10), between(&r, 5, 14)};
-    if (rng_below(&r, 2)) k->lesion.x = -k->lesion.x;
-    if (rng_below(&r, 2)) k->lesion.z = -k->lesion.z;
-    k->lesion_radius = rng_uniform(&r) < 0.4 ? between(&r, 6, 14) : 0;
     k->cartilage = between(&r, 1.6, 2.6);
     k->meniscus = between(&r, 9, 13);
     k->limb = about(&r, 1, 0.035);
@@ -110,178 +108,48 @@ void knee_draw(struct knee *k, struct rng r, double texture)
 
 /* ---- soft tissue ---- */
 
-struct belly {
-    struct vec3 at;
-    float rx, ry, rz, lean;
-    int way;
-}; /* way +1: a tube above `at`, -1: below */
-static const struct belly bellies[] = {
-    {{36, 6, 68}, 19, 30, 42, -0.05f, 1},      /* vastus medialis */
-    {{-38, 6, 80}, 19, 32, 46, 0.02f, 1},      /* vastus lateralis */
-    {{0, 30, 95}, 17, 10, 50, 0, 1},           /* vastus intermedius, rectus femoris */
-    {{-30, -32, 70}, 13, 13, 78, 0.06f, 1},    /* biceps femoris */
-    {{24, -33, 72}, 14, 12, 86, -0.06f, 1},    /* semimembranosus */
-    {{40, -22, 60}, 7, 10, 100, -0.04f, 1},    /* sartorius, gracilis */
-    {{23, -30, -46}, 19, 17, 72, 0.03f, -1},   /* gastrocnemius, medial head */
-    {{-20, -32, -44}, 17, 15, 66, -0.03f, -1}, /* gastrocnemius, lateral head */
-    {{-3, -22, -58}, 27, 11, 42, 0, -1},       /* popliteus, soleus */
-    {{-30, 5, -58}, 17, 22, 44, 0.04f, -1},    /* tibialis anterior, extensors */
-    {{-44, -8, -60}, 9, 16, 46, 0.06f, -1},    /* peronei */
-    {{33, -10, -70}, 17, 19, 44, -0.03f, -1},  /* soleus, medial */
-};
-
-static void paint_muscles(struct brush *b, float fascia)
-{
-    const struct knee *k = b->k;
-    const struct vec3 p = b->p;
-    float nearest = 1e3f, second = 1e3f, lean = 0;
-    int belly = 0;
-    for (int i = 0; i < (int)(sizeof(bellies) / sizeof(*bellies)); i++) {
-        const struct belly *m = &bellies[i];
-        float dz = p.z - m->at.z;
-        if ((float)m->way * dz < -m->rz) continue;
-        struct vec3 q = {p.x - m->lean * dz, p.y, (float)m->way * dz > 0 ? m->at.z : p.z};
-        float d = ellipsoid(q, m->at.x, m->at.y, m->at.z, m->rx * k->bulk, m->ry * k->bulk, m->rz);
-        if (d < nearest) {
-            second = nearest;
-            nearest = d;
-            belly = i;
-            lean = m->lean;
-        } else if (d < second) {
-            second = d;
-        }
-    }
-    nearest += 2.2f * knee_field(k->key + 91, p.x / 22, p.y / 22, p.z / 30);
-    /* Fat planes where two bellies meet, and under the fascia. */
-    float d = maxf(nearest, maxf(0.35f - 0.5f * (second - nearest), fascia + 0.9f));
-    if (d > b->edge) return;
-    struct vec3 q = {b->q.x - lean * b->q.z, b->q.y, b->q.z};
-    const struct brush fibre = {.k = k, .q = q};
-    uint32_t salt = 10 + 4 * (uint32_t)belly;
-    float fine = brush_field(&fibre, salt, 1.5f, 1.9f, 14),
-          coarse = brush_field(&fibre, salt + 1, 4, 5, 26);
-    float streak = smoothstep(
-        0.50f, 0.95f, brush_field(&fibre, salt + 2, 2.2f, 3.5f, 22) * (0.75f + 0.5f * k->streaks));
-    brush_tissue(b, T_MUSCLE, 1 + 0.14f * fine + 0.12f * coarse, d);
-    b->s.fat +=
-        (1 - clampf(0.5f + d / b->edge, 0, 1)) * streak * 0.45f * k->streaks * k->tissue[T_FAT].fat;
-}
-
 /* Skin, the lobules and septa of subcutaneous fat, the deep fascia, the fat around the joint. */
 static void paint_envelope(struct brush *b, float fascia, float skin)
 {
-    const struct knee *k = b->k;
-    float lobule = brush_field(b, 60, 5, 5, 8), fine = brush_field(b, 61, 2.2f, 2.2f, 3);
+    float lobule = brush_field(b, 60, 5, 5, 7), fine = brush_field(b, 61, 1.6f, 1.6f, 2.2f);
     float deep = smoothstep(1, -1, fascia);
-    float gain = 1 - 0.08f * deep + 0.07f * lobule + (0.05f + 0.06f * deep) * fine;
-    b->s = (struct amplitude){k->tissue[T_FAT].water * gain, k->tissue[T_FAT].fat * gain};
-    float septum = fabsf(brush_field(b, 62, 7, 7, 15)) * 5; /* zero crossings are sheets */
-    if (k->texture > 0) brush_tissue(b, T_SEPTUM, 1, septum - 0.22f + 0.6f * deep);
-    /* the deep fascia; its thick lateral part is the iliotibial band */
-    float band =
-        smoothstep(-30, -42, b->p.x) * smoothstep(-12, 0, b->p.y) * smoothstep(-14, 6, b->p.z);
-    brush_tissue(b, band > 0.5f ? T_LIGAMENT : T_SEPTUM, 0.7f,
-                 fabsf(fascia + band) - 0.4f - 0.8f * band);
-    brush_tissue(b, T_SKIN, 1, maxf(skin, -1.5f - skin)); /* the outer 1.5 mm */
+    float gain = 1 - 0.06f * deep + 0.09f * lobule + (0.07f + 0.07f * deep) * fine;
+    brush_blend(b, T_FAT, gain, 1);
+    /* septa of uneven strength; in deep fat, fewer and finer strands */
+    float sheet = brush_field(b, 62, 6, 6, 9) + 0.25f * fine;
+    float fades = clampf(0.4f + 1.1f * brush_field(b, 63, 8, 8, 12), 0, 1);
+    brush_blend(b, T_SEPTUM, 1, (0.85f - 0.4f * deep) * fades * ridge(sheet, 0.075f));
+    if (fabsf(fascia) < 4) {
+        /* the deep fascia; its thick lateral part is the iliotibial band */
+        float band =
+            smoothstep(-28, -42, b->p.x) * smoothstep(-12, 2, b->p.y) * smoothstep(-24, 4, b->p.z);
+        float wave = brush_field(b, 64, 4, 4, 9), far = fabsf(fascia + band + 0.35f * wave);
+        brush_tissue(b, T_SEPTUM, 0.8f, far - 0.4f + 0.45f * wave);
+        brush_tissue(b, T_LIGAMENT, 1.2f + brush_field(b, 65, 1, 2.5f, 7),
+                     far - (1.35f + 0.5f * wave) * band + 0.4f);
+    }
+    brush_tissue(b, T_SKIN, 1 + 0.3f * fine, maxf(skin, -1.4f - 0.3f * lobule - skin));
 }
 
-/* Synovium and fluid around the condyles, in the notch and in the joint space. */
+/* Synovium and fluid around the condyles, in the notch, in the joint space and above the patella.
+ */
 static void paint_capsule(struct brush *b, const struct bones *d)
 {
     const struct knee *k = b->k;
     const struct vec3 p = b->p;
-    float bone = minf(d->femur, d->tibia);
-    float rim = 39 * k->femur_width;
-    float space = maxf(maxf(-12 - p.z, p.z - 34), maxf(fabsf(p.x) - rim, p.y - 18));
-    float joint = smooth_max(bone - 4.5f - 3 * k->effusion, space, 5);
-    float ragged = 1.2f * brush_field(b, 70, 2.5f, 2.5f, 3.5f);
+    float bone = minf(d->femur, d->tibia), rim = 39 * k->femur_width, wet = k->effusion;
+    float space = maxf(maxf(-9 - p.z, p.z - 34), maxf(fabsf(p.x) - rim, p.y - 18));
+    float ragged =
+        1.1f * brush_field(b, 70, 3, 3, 4.5f) + 0.25f * brush_field(b, 72, 1.4f, 1.4f, 2.2f);
+    float joint = smooth_max(bone - 2.2f - 3 * wet, space, 5);
     brush_tissue(b, T_SYNOVIUM, 0.85f + 0.2f * brush_field(b, 71, 2, 2, 2.5f), joint + ragged);
-    float gutter = smooth_max(bone - 0.9f - 3.2f * k->effusion, space + 2, 5);
-    brush_tissue(b, T_FLUID, 1, gutter + ragged);
+    float gutter = smooth_max(bone - 0.2f - 3.6f * wet, space + 2, 5);
+    brush_tissue(b, T_FLUID, 0.95f, gutter + ragged);
     float gap = maxf(d->femur, d->tibia) - (k->cartilage + 1.0f); /* between the cartilages */
     if (p.z > -8 && p.z < 14) brush_tissue(b, T_FLUID, 0.95f, maxf(gap, fabsf(p.x) - rim + 5));
-}
-
-/* Wedges between condyle and plateau: the gap itself gives them their shape. */
-static void paint_menisci(struct brush *b, const struct bones *d)
-{
-    const struct knee *k = b->k;
-    const struct vec3 p = b->p;
-    if (p.z > 16 || p.z < -10) return;
-    float s = p.x > 0 ? 1.0f : -1.0f, w = k->femur_width;
-    /* distance from the outer rim of each plateau, inwards */
-    float x = (p.x - s * 17 * w) / (20 * w), y = (p.y + 3) / 25;
-    float inward = (1 - sqrtf(x * x + y * y)) * 20;
-    float inner = inward - k->meniscus, outer = -0.5f - inward;
-    float above = 0.85f * (p.z - d->plateau - 0.9f * k->cartilage - 7 * (1 - inward / k->meniscus));
-    float bone = maxf(0.7f * k->cartilage - d->femur, 0.7f * k->cartilage - d->tibia);
-    float wedge = maxf(maxf(inner, outer), maxf(above, bone));
-    wedge = smooth_max(wedge, maxf(9 - fabsf(p.x), fabsf(p.y + 3) - 20), 2);
-    brush_tissue(b, T_MENISCUS, 1 + 0.9f * brush_field(b, 80, 1.5f, 4, 1.2f), wedge);
-}
-
-static void paint_band(struct brush *b, struct vec3 a, struct vec3 c, float flat, float radius,
-                       float gain)
-{
-    struct vec3 q = b->p;
-    q.y = a.y + (q.y - a.y) * flat; /* a band is a capsule wide in y */
-    c.y = a.y + (c.y - a.y) * flat;
-    float d = capsule(q, a, c, radius) + 0.25f * radius * brush_field(b, 84, 2.2f, 3, 3);
-    if (d > b->edge) return;
-    float fibre = brush_field(b, 82, 0.9f, 3, 6);
-    brush_tissue(b, T_LIGAMENT, gain * (1 + 0.7f * fibre), d);
-}
-
-static void paint_ligaments(struct brush *b, const struct bones *d)
-{
-    const struct knee *k = b->k;
-    const float w = k->femur_width;
-    const struct vec3 p = b->p;
-    if (p.x > 20 && p.z < 30 &&
-        p.z > -48) { /* medial collateral: spans the hollow between the bones */
-        float span = smooth_min(d->femur, d->tibia, 18) - 1.5f;
-        float ends = maxf(fabsf(p.y - 1) - 8, maxf(p.z - 28, -44 - p.z));
-        float fibre = brush_field(b, 83, 0.9f, 3, 8);
-        brush_tissue(b, T_LIGAMENT, 1.2f + 0.8f * fibre,
-                     maxf(fabsf(span) - 0.75f * smoothstep(5, -6, ends), ends));
-    }
-    if (p.x < -20 && p.z < 32 && p.z > -20)
-        paint_band(b, (struct vec3){-42 * w, -5, 27}, (struct vec3){-38 * w, -16, -14}, 0.8f, 1.6f,
-                   1.2f);
-    if (fabsf(p.x) < 20 && p.z < 30 && p.z > -16) {
-        paint_band(b, (struct vec3){-8, -15, 20}, (struct vec3){2, 8, 2}, 0.9f, 2.3f,
-                   3); /* anterior */
-        paint_band(b, (struct vec3){-6, -12, 17}, (struct vec3){4, 3, 1}, 0.9f, 2.2f, 3.5f);
-        paint_band(b, (struct vec3){7, 0, 16}, (struct vec3){1, -24, -6}, 0.8f, 4.0f,
-                   1.6f); /* posterior */
-    }
-}
-
-static void paint_vessels(struct brush *b, float bone)
-{
-    const struct knee *k = b->k;
-    const struct vec3 p = b->p;
-    if (bone < 1) return;
-    float sway = 4 * knee_field(k->key + 90, p.z / 17, p.x / 40, 0);
-    if (p.y < -18) {
-        struct vec3 q = {p.x - sway, p.y, p.z};
-        brush_tissue(b, T_VEIN, 1,
-                     capsule(q, (struct vec3){-3, -42, 120}, (struct vec3){-1, -38, -120}, 4.2f));
-        brush_tissue(b, T_ARTERY, 1,
-                     capsule(q, (struct vec3){3, -35, 120}, (struct vec3){2, -31, -120}, 3.1f));
-        brush_tissue(b, T_MUSCLE, 1.2f,
-                     capsule(q, (struct vec3){-8, -46, 120}, (struct vec3){-9, -45, -120}, 3));
-    }
-    for (int i = 0; i < KNEE_VEINS; i++) {
-        struct vec3 q = {p.x + sway, p.y - sway, p.z};
-        if (q.z < minf(k->vein[i].a.z, k->vein[i].b.z) - 3 ||
-            q.z > maxf(k->vein[i].a.z, k->vein[i].b.z) + 3)
-            continue;
-        float d = capsule(q, k->vein[i].a, k->vein[i].b, k->vein[i].radius);
-        if (d > 1 + b->edge) continue;
-        brush_tissue(b, T_SEPTUM, 0.8f, d - 0.5f);
-        brush_tissue(b, T_VEIN, 1, d);
-    }
+    if (p.y > 20 && p.z > 30) /* the suprapatellar recess */
+        brush_tissue(b, T_FLUID, 1,
+                     ellipsoid(p, 0, 34, 62, 22, 0.6f + 5 * wet, 20) + 0.6f * ragged);
 }
 
 /* World to anatomy, bent at the joint. */
@@ -298,6 +166,31 @@ static struct vec3 to_anatomy(const struct knee *k, struct vec3 w)
     return p;
 }
 
+static struct vec3 displaced(const struct knee *k, struct vec3 q)
+{
+    const struct vec3 wide = knee_field3(k->key + 102, q.x / 19, q.y / 19, q.z / 18),
+                      near = knee_field3(k->key + 105, q.x / 6, q.y / 6, q.z / 7);
+    return (struct vec3){q.x + 1.4f * wide.x + 0.5f * near.x, q.y + 1.4f * wide.y,
+                         q.z + 1.1f * wide.z + 0.4f * near.z};
+}
+
+struct vec3 knee_to_world(const struct knee *k, struct vec3 p)
+{
+    struct vec3 q = p; /* what knee_at displaces to p: its displacement varies slowly */
+    for (int i = 0; i < 4; i++) {
+        struct vec3 moved = displaced(k, q);
+        q.x += p.x - moved.x;
+        q.y += p.y - moved.y;
+        q.z += p.z - moved.z;
+    }
+    float bend = sqrtf(q.z * q.z + 400) - 20;
+    float x = k->mirror * (q.x - k->valgus * bend), y = q.y - k->flexion * bend, z = q.z;
+    const float *m = k->rot;
+    return (struct vec3){k->scale * (m[0] * x + m[1] * y + m[2] * z) + k->offset.x,
+                         k->scale * (m[3] * x + m[4] * y + m[5] * z) + k->offset.y,
+                         k->scale * (m[6] * x + m[7] * y + m[8] * z) + k->offset.z};
+}
+
 struct amplitude knee_at(const struct knee *k, struct vec3 world, float edge)
 {
     struct vec3 q = to_anatomy(k, world), p = q;
@@ -306,29 +199,28 @@ struct amplitude knee_at(const struct knee *k, struct vec3 world, float edge)
     float waist = 1.5f * expf(-q.z * q.z / 500);
     float fascia = cylinder(q.x, q.y - 2 + 6 * up + 8 * down, rx + waist, ry);
     if (fascia > 24) return (struct amplitude){0, 0};
-    float outline = knee_field(k->key + 100, q.x / 30, q.y / 30, q.z / 40);
-    fascia += 1.8f * outline;
+    const struct vec3 outline = knee_field3(k->key + 100, q.x / 28, q.y / 28, q.z / 38);
+    fascia += 1.8f * outline.x;
     float thick = k->fat * (1 + k->fat_medial * clampf(q.x / 45, -1, 1) + 0.25f * (up + down)) +
-                  1.2f * knee_field(k->key + 101, q.x / 25, q.y / 25, q.z / 35);
+                  1.2f * outline.y;
     float skin = fascia - maxf(thick, 2.5f);
     if (skin > edge) return (struct amplitude){0, 0};
-    p.x += 1.3f * knee_field(k->key + 102, q.x / 19, q.y / 19, q.z / 19);
-    p.y += 1.3f * knee_field(k->key + 103, q.x / 19, q.y / 19, q.z / 19);
-    p.z += 1.1f * knee_field(k->key + 104, q.x / 17, q.y / 17, q.z / 17);
+    p = displaced(k, q);
     struct brush b = {.k = k, .p = p, .q = q, .edge = edge / k->scale};
     struct bones d = {60, 60, 60, 60, 60, 0};
     if (fascia < edge) d = bones_at(k, p);
     if (d.nearest > -b.edge) { /* elsewhere bone covers it all */
-        paint_envelope(&b, fascia, skin);
+        const struct muscle m =
+            muscle_at(&b, maxf(fascia, 0.4f + 2.2f * maxf(outline.z, 0) - d.nearest));
+        if (m.distance > -b.edge) paint_envelope(&b, fascia, skin);
         if (fascia < edge) {
-            paint_muscles(&b, maxf(fascia, 1.2f - d.nearest));
-            if (p.z > -16 && p.z < 40) paint_capsule(&b, &d);
-            paint_menisci(&b, &d);
-            paint_ligaments(&b, &d);
+            muscle_paint(&b, m);
+            if (p.z > -16 && p.z < 84) paint_capsule(&b, &d);
+            bands_paint(&b, &d);
         }
     }
     bones_paint(&b, &d);
-    paint_vessels(&b, d.nearest);
+    vessels_paint(&b, d.nearest);
     float air = clampf(0.5f - skin / b.edge, 0, 1);
     return (struct amplitude){maxf(b.s.water, 0) * air, maxf(b.s.fat, 0) * air};
 }

@@ -13,12 +13,16 @@
  *
  * Coordinates in mm. World: x along the columns of a coronal image, y through the slices (front
  * positive), z along the rows (head positive), the origin at the centre of the stack. Anatomy: x
- * medial, y front, z up, 0 in the joint space. knee_at changes from one to the other. */
+ * medial, y front, z up, 0 in the joint space. knee_at and knee_to_world change from
+ * one to the other. */
 #pragma once
 
 #include "base/rng.h"
 
 #include <stdint.h>
+
+/* Of the sequence, in the middle of fastMRI's knees. */
+static const double KNEE_TE_MS = 30, KNEE_TR_MS = 2800;
 
 struct vec3 {
     float x, y, z;
@@ -51,6 +55,13 @@ enum tissue {
 };
 enum { KNEE_VEINS = 8 };
 
+enum lesion_kind { LESION_CYST, LESION_OEDEMA, LESION_TEAR, LESION_CARTILAGE, LESION_KINDS };
+struct lesion {
+    enum lesion_kind kind;
+    struct vec3 at; /* anatomy */
+    float radius;   /* mm; 0: none */
+};
+
 struct knee {
     struct amplitude tissue[T_COUNT];
     /* pose: world = scale rotate(anatomy, x mirrored in left knees) + offset */
@@ -58,13 +69,12 @@ struct knee {
     struct vec3 offset;
     float flexion, valgus; /* slopes of the bends at the joint */
     /* bone: mm, or factors of a typical adult's */
-    float femur_width, condyle[2], notch, gap, tilt, spine, cortex;
+    float femur_width, condyle[2], notch, lean, patella, gap, tilt, spine, cortex;
     float scar_femur, scar_tibia, scar, trabeculae, red_marrow;
-    struct vec3 lesion;  /* marrow oedema */
-    float lesion_radius; /* 0: none */
     /* soft tissue */
     float cartilage, meniscus, limb, fat, fat_medial, bulk, effusion, streaks;
     struct capsule vein[KNEE_VEINS];
+    struct lesion lesion;
     float texture; /* contrast of all textures: 0 smooth, 1 as in life */
     uint32_t key;  /* of all random fields of this knee */
 };
@@ -75,6 +85,12 @@ void knee_draw(struct knee *k, struct rng r, double texture);
 /* Amplitudes at a point of the world; `edge` (mm) is the width of a boundary, about the sampling
  * distance. Air is 0, 0. Safe from any thread. */
 struct amplitude knee_at(const struct knee *k, struct vec3 world, float edge);
+
+/* A lesion of the kind at a place where it can be, its size drawn as well. */
+struct lesion knee_lesion_draw(const struct knee *k, enum lesion_kind kind, struct rng *r);
+const char *knee_lesion_place(const struct lesion *l); /* "cyst, medial tibia" */
+/* Where a point of the anatomy is in the world. */
+struct vec3 knee_to_world(const struct knee *k, struct vec3 anatomy);
 
 /* A smooth random field of unit lattice spacing, zero mean, within [-1, 1]; `key` names it. */
 float knee_field(uint32_t key, float x, float y, float z);

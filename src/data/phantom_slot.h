@@ -1,33 +1,53 @@
-/* Between phantom.c, which simulates slices, and phantom_file.c, which writes them. */
+/* Between phantom.c, which draws a scan, phantom_slice.c, which simulates its slices, and
+ * phantom_file.c, which writes them. */
 #pragma once
 
 #include "data/coils_sim.h"
+#include "data/defect.h"
 #include "data/fft.h"
 #include "data/phantom.h"
 
-#define PHANTOM_FOV_MM   140.0 /* of the reference image, both sides */
-#define PHANTOM_SLICE_MM 3.0
+enum { PHANTOM_FINE = 2 /* points of the object along a voxel */, PHANTOM_PARAMETERS = 1024 };
 
 struct phantom { /* one scan */
     struct phantom_conf conf;
+    struct phantom_shape shape;
     int scan;
-    int readout, width;
-    float voxel_mm, pitch_mm;
+    float voxel_mm;
     struct knee knee;
+    const struct anatomy *volume; /* NULL: the knee */
+    struct anatomy_pose pose;
     struct coil_array array;
+    struct defect defect;
+    int beyond; /* columns on each side that are excited outside of the field of view, and fold */
     bool fs;
     float gain, noise_sd;
+    float fat_shift_mm; /* along the readout, positive towards the head */
     float phase[6], fat_left, fat_uneven;
     uint32_t key; /* of the phase and the suppression */
     char patient[65];
 };
 
+/* Everything that the bytes of a scan follow from, as text: two files with the same text are the
+ * same. */
+void phantom_parameters(const struct phantom *p, char text[PHANTOM_PARAMETERS]);
+
+/* Position of a slice: mm, front positive. */
+float phantom_slice_y(const struct phantom *p, int slice);
+/* Amplitudes at a point of the world, of this leg or, where it wraps, of the other. */
+struct amplitude phantom_object(const struct phantom *p, struct vec3 at, float edge);
+/* What amplitudes of water and of fat count for at a point: gain, suppression, background phase. */
+void phantom_weigh(const struct phantom *p, struct vec3 at, float complex weight[2]);
+
 struct slot {                     /* work space of one slice in flight */
-    float complex *object, *coil; /* (FINE readout, FINE width) */
+    float complex *fine;          /* (FINE readout, FINE wide): wide = width + 2 beyond */
+    float complex *object, *coil; /* (gh, gw): a grid somewhat finer than the voxels */
+    float complex *folded;        /* (readout, wide) or NULL */
     float complex *kspace;        /* (coils, readout, width) */
     float complex *images;        /* (coils, size, size) */
     float *rss;                   /* (size, size) */
-    struct fft2 *fine, *grid;
+    int wide, gh, gw;
+    struct fft2 *fft_fine, *fft_object, *fft_wide, *fft_image; /* fft_wide: NULL without folding */
     struct err e;
 };
 

@@ -14,6 +14,8 @@
 struct zerofill { /* work space of one thread, kept while the scans have the same shape */
     struct jsense_conf conf;
     struct reference of;
+    struct fft2 *fft;          /* of the reference's size */
+    float complex *raw, *maps; /* k-space of a slice; maps where they are given */
 };
 
 /* Zero-filled image of one slice, (scan->height, scan->width); keep of the same size. The first

@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define INLINE static inline __attribute__((always_inline))
+
 enum {
     SIDE = BF16_SIDE,
     BLOCK = SIDE * SIDE, /* of results */
@@ -82,6 +84,8 @@ static void *make(const struct conv_conf *conf, enum dn_isa isa, bool split, str
         bias_len(c) * sizeof(float) +
         (c->forward.weights + (conf->backward_data ? c->data.weights : 0)) * sizeof(bf16);
     need->forward = c->forward.scratch * (size_t)c->forward.threads;
+    need->parts = c->forward.slabs * c->forward.groups;
+    need->columns = c->forward.columns;
     need->backward = data > weights ? data : weights;
     return c;
 }
@@ -193,8 +197,9 @@ static struct vector vector_at(int c, int columns, int len, const struct target 
     return v;
 }
 
-static inline __attribute__((always_inline)) void
-write_vector(const struct writer *w, const struct vector *v, int row, int column, __m512 y)
+/* Returns what is written. */
+INLINE __m512 write_vector(const struct writer *w, const struct vector *v, int row, int column,
+                           __m512 y)
 {
     const size_t r = (size_t)row, c = (size_t)column;
     const __mmask16 below = _mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_LT_OQ); /* no NaN is */
@@ -209,34 +214,75 @@ write_vector(const struct writer *w, const struct vector *v, int row, int column
     if (v->in1)
         _mm512_mask_storeu_ps(w->run[1].at + r * w->run[1].row + c * w->run[1].pixel + v->at1,
                               v->packed1, _mm512_maskz_compress_ps(v->in1, y));
+    return y;
 }
 
-/* Results of `count` pixels from number `from` on, without those between the rows. */
-static void write_pixels(const struct bf16_pass *p, const struct writer *w, int from, int count,
-                         const float *c)
+/* Of 16 columns, over the pixels of a product. */
+struct tally {
+    __m512 sum, squares;
+};
+
+INLINE void add_to(struct tally *t, __m512 y)
+{
+    t->sum = _mm512_add_ps(t->sum, y);
+    t->squares = _mm512_fmadd_ps(y, y, t->squares);
+}
+
+INLINE void add_double(double *to, __m512 v)
+{
+    const __m512d lower = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+    const __m512d upper = _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+    _mm512_storeu_pd(to, _mm512_add_pd(_mm512_loadu_pd(to), lower));
+    _mm512_storeu_pd(to + 8, _mm512_add_pd(_mm512_loadu_pd(to + 8), upper));
+}
+
+/* Results of `count` pixels from number `from` on, without those between the rows. `sums`, if
+ * asked for: adds the sum of each of 32 columns, and of its squares. */
+INLINE void write_some(const struct bf16_pass *p, const struct writer *w, int from, int count,
+                       const float *c, bool summed, double sums[2][SIDE])
 {
     const __m512 none = _mm512_setzero_ps();
     const __m512 b0 = w->bias ? _mm512_loadu_ps(w->bias) : none;
     const __m512 b1 = w->bias ? _mm512_loadu_ps(w->bias + 16) : none;
     const bool right = w->v[1].in0 || w->v[1].in1;
     const int width = p->w + p->gap;
+    struct tally t[2] = {{none, none}, {none, none}};
     int row = from / width, column = from % width;
     for (int k = 0; k < count; k++, c += SIDE) {
         if (column < p->w) {
-            write_vector(w, &w->v[0], row, column, _mm512_add_ps(_mm512_load_ps(c), b0));
-            if (right)
-                write_vector(w, &w->v[1], row, column, _mm512_add_ps(_mm512_load_ps(c + 16), b1));
+            const __m512 y0 = _mm512_add_ps(_mm512_load_ps(c), b0);
+            const __m512 y1 = _mm512_add_ps(_mm512_load_ps(c + 16), b1);
+            const __m512 z0 = write_vector(w, &w->v[0], row, column, y0);
+            if (summed) add_to(&t[0], z0);
+            const __m512 z1 = right ? write_vector(w, &w->v[1], row, column, y1) : none;
+            if (summed) add_to(&t[1], z1);
         }
         if (++column == width) {
             column = 0;
             row++;
         }
     }
+    for (int k = 0; summed && k < 2; k++) {
+        add_double(sums[0] + 16 * k, t[k].sum);
+        add_double(sums[1] + 16 * k, t[k].squares);
+    }
 }
 
-/* `to`: one run, or two where a joined map is written. */
+static void write_pixels(const struct bf16_pass *p, const struct writer *w, int from, int count,
+                         const float *c)
+{
+    write_some(p, w, from, count, c, false, NULL);
+}
+
+static void write_and_sum(const struct bf16_pass *p, const struct writer *w, int from, int count,
+                          const float *c, double sums[2][SIDE])
+{
+    write_some(p, w, from, count, c, true, sums);
+}
+
+/* `to`: one run, or two where a joined map is written. `sums`: of all columns, or NULL. */
 static void run_columns(const struct bf16_job *j, struct bf16_worker *worker, const bf16 *x,
-                        int rows, int group, int pair, const struct target to[2])
+                        int rows, int group, int pair, const struct target to[2], double *sums)
 {
     const struct bf16_pass *p = j->p;
     const int block = group * p->pairs + pair, width = p->w + p->gap, pixels = rows * width;
@@ -262,12 +308,18 @@ static void run_columns(const struct bf16_job *j, struct bf16_worker *worker, co
                              .columns = bf16_smaller(p->columns - pair * SIDE, SIDE),
                              .split = j->split};
     _Alignas(64) float c[BLOCK];
+    double sum[2][SIDE] = {{0.0}};
     for (int from = 0; from < pixels; from += SIDE) {
         q.a.at = x + (size_t)from * pixel;
         q.rows = bf16_smaller(pixels - from, SIDE);
         bf16_multiply(worker, &q, c);
-        write_pixels(p, &w, from, q.rows, c);
+        if (sums)
+            write_and_sum(p, &w, from, q.rows, c, sum);
+        else
+            write_pixels(p, &w, from, q.rows, c);
     }
+    for (int k = 0; sums && k < 2; k++)
+        memcpy(sums + k * p->columns + pair * SIDE, sum[k], (size_t)q.columns * sizeof *sums);
 }
 
 void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int slab, const bf16 *x)
@@ -284,9 +336,12 @@ void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int sla
     }
     const struct target lower[2] = {to[1]};
     if (p->groups == 2) to[1] = (struct target){0}; /* each run by itself */
-    for (int g = 0; g < p->groups; g++)
+    for (int g = 0; g < p->groups; g++) {
+        const size_t part = (size_t)(slab * p->groups + g) * 2 * (size_t)p->columns;
         for (int pair = 0; pair < p->pairs; pair++)
-            run_columns(j, worker, x, rows, g, pair, g ? lower : to);
+            run_columns(j, worker, x, rows, g, pair, g ? lower : to,
+                        j->sums ? j->sums + part : NULL);
+    }
 }
 
 static void bring_slab(const struct bf16_job *j, int slab, bf16 *x)
@@ -327,6 +382,16 @@ static struct bf16_map map_in(const struct bf16_conv *c, const float *const x[2]
     return bf16_map_joined(f->n, f->h, f->w, f->first, x[0], f->in - f->first, x[1]);
 }
 
+static struct bf16_map map_x(const struct bf16_conv *c, const struct conv_x *x)
+{
+    struct bf16_map m = map_in(c, x->at);
+    for (int r = 0; r < m.runs; r++)
+        if (c->conf.norm[r].tile)
+            m.run[r].norm =
+                (struct bf16_norm){x->norm[r], c->conf.norm[r].tile, c->conf.norm[r].slope};
+    return m;
+}
+
 static struct bf16_map map_out(const struct bf16_conv *c, const float *y)
 {
     const struct conv_conf *f = &c->conf;
@@ -334,18 +399,19 @@ static struct bf16_map map_out(const struct bf16_conv *c, const float *y)
                  : bf16_map_plain(f->n, f->h, f->w, f->out, y);
 }
 
-static void forward(const void *k, const float *const x[2], const void *packed, float *y,
-                    void *scratch)
+static void forward(const void *k, const struct conv_x *x, const void *packed, float *y,
+                    double *sums, void *scratch)
 {
     const struct bf16_conv *c = k;
     const float *bias = packed;
     const struct bf16_job j = {.p = &c->forward,
-                               .x = map_in(c, x),
+                               .x = map_x(c, x),
                                .y = map_out(c, y),
                                .weights = (const bf16 *)(bias + bias_len(c)),
                                .bias = bias,
                                .slope = c->conf.slope,
-                               .split = c->split};
+                               .split = c->split,
+                               .sums = sums};
     run_pass(&j, c->unit, scratch);
 }
 
@@ -364,20 +430,26 @@ static void backward(const void *k, const struct conv_gradient *v)
                                   .split = c->split};
     const bool wanted = v->dx[0] || v->dx[1], alone = wanted && c->weights.wide;
     if (alone) run_pass(&data, c->unit, v->scratch);
-    bf16_gradient_run(c, map_in(c, v->x), map, wanted && !alone ? &data : NULL, v->dw, v->db,
+    bf16_gradient_run(c, map_x(c, &v->x), map, wanted && !alone ? &data : NULL, v->dw, v->db,
                       v->scratch);
 }
 
 /* --- the two kernels --- */
 
+/* All shapes but those whose sums of dy would not fit into a row's. */
+static bool sums_fit(const struct conv_conf *c)
+{
+    return (c->up ? 4 : 1) * c->out <= BF16_MAP_MOST;
+}
+
 static bool takes_plain(const struct conv_conf *c, enum dn_isa isa)
 {
-    return c->precision == NN_BF16 && isa >= DN_ISA_AVX512_BF16;
+    return c->precision == NN_BF16 && isa >= DN_ISA_AVX512_BF16 && sums_fit(c);
 }
 
 static bool takes_split(const struct conv_conf *c, enum dn_isa isa)
 {
-    return c->precision == NN_FP32 && isa >= DN_ISA_AMX && bf16_unit_works(BF16_AMX);
+    return c->precision == NN_FP32 && isa >= DN_ISA_AMX && bf16_unit_works(BF16_AMX) && sums_fit(c);
 }
 
 static void *make_plain(const struct conv_conf *c, enum dn_isa isa, struct dn *d,
@@ -403,6 +475,7 @@ static void describe(const void *k, char *text, size_t size)
 
 const struct conv_kernel conv_bf16 = {.name = "bf16",
                                       .joins = true,
+                                      .applies_norm = true,
                                       .takes = takes_plain,
                                       .make = make_plain,
                                       .free = mem_free,
@@ -412,6 +485,7 @@ const struct conv_kernel conv_bf16 = {.name = "bf16",
                                       .describe = describe};
 const struct conv_kernel conv_bf16_split = {.name = "bf16 split",
                                             .joins = true,
+                                            .applies_norm = true,
                                             .takes = takes_split,
                                             .make = make_split,
                                             .free = mem_free,

@@ -19,10 +19,16 @@ struct bf16_pass {                      /* columns of y by products of the pixel
 
 struct bf16_gradient { /* of the weights */
     bool wide;
-    int rows, slabs, parts;   /* rows of a slab; slabs of an image; parts of all slabs */
-    int groups, lefts;        /* blocks of 32 channels of x and of dy */
-    int chunks;               /* of rows, brought into bfloat16 one by one, where `wide` */
-    size_t pixels, x, pairs;  /* numbers of a slab: of dy, x, and dy in pairs; without low halves */
+    int rows, slabs, parts; /* rows of a slab; slabs of an image; parts of all slabs */
+    int chunks;             /* of rows, brought into bfloat16 one by one, where `wide` */
+    int across;             /* columns of the kernel that are summed beside each other */
+    int copies, portions;   /* of x; channels brought at a time: 32, or all */
+    int tiles, blocks;      /* of a portion: of 16 and of 32 columns */
+    int lefts, shifts;      /* blocks of 32 channels of dy; products of two blocks */
+    int pitch;              /* pixels from row to row */
+    /* numbers of a slab, without low halves: of dy; of dy turned; of a portion of a row of x, and
+     * of x */
+    size_t pixels, turned, line, x;
     size_t slab, block, sums; /* bytes: of a slab; of a part's gradient; of a part's sums of dy */
 };
 
@@ -43,6 +49,7 @@ struct bf16_job { /* a pass over a batch */
     const float *bias; /* as packed, or NULL */
     float slope;
     bool split;
+    double *sums; /* a part a slab and group (struct note), or NULL */
 };
 /* Slab `slab` of all images, whose pixels and `gap` rows around are at x. */
 void bf16_run_slab(const struct bf16_job *j, struct bf16_worker *worker, int slab, const bf16 *x);

@@ -4,18 +4,26 @@
 
 #ifdef __AVX512BF16__
 
+#include <assert.h>
 #include <immintrin.h>
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 
 enum { LANES = 16, SLACK = 64, STEP = BF16_SIDE };
+enum { MOST = BF16_MAP_MOST + 2 * LANES }; /* sums: a run may end within a vector */
 
 struct bf16_map bf16_map_plain(int n, int h, int w, int c, const float *at)
 {
     const size_t pixel = (size_t)c, row = pixel * (size_t)w;
     return (struct bf16_map){
-        n, h, w, c, 1, {{at, NULL, c, row * (size_t)h, row, pixel}}, .slope = 1.0f};
+        n,
+        h,
+        w,
+        c,
+        1,
+        {{.at = at, .len = c, .image = row * (size_t)h, .row = row, .pixel = pixel}},
+        .slope = 1.0f};
 }
 
 struct bf16_map bf16_map_joined(int n, int h, int w, int ca, const float *a, int cb, const float *b)
@@ -30,7 +38,8 @@ struct bf16_map bf16_map_joined(int n, int h, int w, int ca, const float *a, int
 struct bf16_map bf16_map_up(int n, int h, int w, int c, const float *at)
 {
     const size_t pixel = 2 * (size_t)c, row = pixel * (size_t)w, image = 2 * row * (size_t)h;
-    const struct bf16_run upper = {at, NULL, 2 * c, image, 2 * row, pixel};
+    const struct bf16_run upper = {
+        .at = at, .len = 2 * c, .image = image, .row = 2 * row, .pixel = pixel};
     struct bf16_run lower = upper;
     lower.at = at + row;
     return (struct bf16_map){n, h, w, 4 * c, 2, {upper, lower}, .slope = 1.0f};
@@ -61,11 +70,23 @@ size_t bf16_map_pixels_len(const struct bf16_map *m, int gap, int rows)
     return round_up(pixels * (size_t)m->c + SLACK, STEP);
 }
 
-size_t bf16_map_channel(const struct bf16_map *m, int rows)
+struct bf16_map bf16_map_part(const struct bf16_map *m, int from, int channels)
 {
-    /* an odd number of cache lines: channels fall into different sets */
-    const size_t len = STEP + (size_t)rows * (size_t)m->w + SLACK;
-    return ((len + STEP - 1) / STEP | 1) * STEP;
+    struct bf16_map part = *m;
+    part.c = channels;
+    part.runs = 0;
+    for (int r = 0; r < m->runs && channels > 0; from -= m->run[r++].len) {
+        if (from >= m->run[r].len) continue;
+        struct bf16_run *run = &part.run[part.runs++];
+        *run = m->run[r];
+        run->at += from;
+        if (run->sign) run->sign += from;
+        if (run->norm.at) run->norm.at += from;
+        run->len = run->len - from < channels ? run->len - from : channels;
+        channels -= run->len;
+        from += run->len;
+    }
+    return part;
 }
 
 /* --- vectors --- */
@@ -92,44 +113,80 @@ INLINE __m512 back_through(__m512 d, __m512 y, float slope)
     return _mm512_mask_mul_ps(d, dead, d, _mm512_set1_ps(slope));
 }
 
-INLINE void store_split(bf16 *to, size_t low, __mmask16 lanes, __m512 v)
+struct numbers {            /* that lie together */
+    const float *at, *sign; /* sign: or NULL (struct bf16_run) */
+    float slope;
+    struct bf16_norm norm; /* its vectors are those of the numbers, again and again */
+    float *sum;            /* or NULL; vector i is added to number i mod `sums` */
+    int sums;
+    size_t n;
+};
+
+/* What is known where it is compiled. */
+struct way {
+    bool back, norm, sum, split;
+};
+
+INLINE __m512 normalised(const struct bf16_norm *n, size_t place, __mmask16 some, __m512 x)
 {
+    const float *at = n->at + place;
+    const __m512 mean = _mm512_maskz_loadu_ps(some, at);
+    const __m512 scale = _mm512_maskz_loadu_ps(some, at + n->tile);
+    const __m512 shift = _mm512_maskz_loadu_ps(some, at + 2 * n->tile);
+    const __m512 z = _mm512_fmadd_ps(_mm512_sub_ps(x, mean), scale, shift);
+    const __mmask16 below = _mm512_cmp_ps_mask(z, _mm512_setzero_ps(), _CMP_LT_OQ); /* no NaN is */
+    return _mm512_mask_mul_ps(z, below, z, _mm512_set1_ps(n->slope));
+}
+
+INLINE void convert_vector(const struct numbers *f, struct way way, size_t i, size_t place, int sum,
+                           __mmask16 some, bf16 *to, size_t low)
+{
+    __m512 v = _mm512_maskz_loadu_ps(some, f->at + i);
+    if (way.norm) v = normalised(&f->norm, place, some, v);
+    if (way.back) v = back_through(v, _mm512_maskz_loadu_ps(some, f->sign + i), f->slope);
     const __m256i high = high_of(v);
-    _mm256_mask_storeu_epi16(to, lanes, high);
-    if (low) _mm256_mask_storeu_epi16(to + low, lanes, low_of(v, high));
+    _mm256_mask_storeu_epi16(to + i, some, high);
+    if (way.split) _mm256_mask_storeu_epi16(to + i + low, some, low_of(v, high));
+    if (!way.sum) return;
+    float *s = f->sum + sum * LANES;
+    _mm512_store_ps(s, _mm512_add_ps(_mm512_load_ps(s), v));
 }
 
-/* `n` numbers that lie together. */
-INLINE void convert_run(const float *at, const float *sign, float slope, size_t n, bf16 *to,
-                        size_t low)
+INLINE void convert_run(const struct numbers *f, struct way way, bf16 *to, size_t low)
 {
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        fetch_to_read(at + i, LANES);
-        if (sign) fetch_to_read(sign + i, LANES);
-        __m512 v = _mm512_loadu_ps(at + i);
-        if (sign) v = back_through(v, _mm512_loadu_ps(sign + i), slope);
-        const __m256i high = high_of(v);
-        _mm256_storeu_si256((__m256i *)(to + i), high);
-        if (low) _mm256_storeu_si256((__m256i *)(to + i + low), low_of(v, high));
+    size_t i = 0, place = 0;
+    int sum = 0;
+    for (; i + LANES <= f->n; i += LANES) {
+        fetch_to_read(f->at + i, LANES);
+        if (way.back) fetch_to_read(f->sign + i, LANES);
+        convert_vector(f, way, i, place, sum, first(LANES), to, low);
+        if (way.norm) place = place + LANES == f->norm.tile ? 0 : place + LANES;
+        if (way.sum) sum = sum + 1 == f->sums ? 0 : sum + 1;
     }
-    if (i == n) return;
-    const __mmask16 some = first((int)(n - i));
-    __m512 v = _mm512_maskz_loadu_ps(some, at + i);
-    if (sign) v = back_through(v, _mm512_maskz_loadu_ps(some, sign + i), slope);
-    store_split(to + i, low, some, v);
+    if (i < f->n) convert_vector(f, way, i, place, sum, first((int)(f->n - i)), to, low);
 }
 
-static void convert(const float *at, const float *sign, float slope, size_t n, bf16 *to, size_t low)
+INLINE void convert_planes(const struct numbers *f, struct way way, bf16 *to, size_t low)
 {
-    if (sign && low)
-        convert_run(at, sign, slope, n, to, low);
-    else if (sign)
-        convert_run(at, sign, slope, n, to, 0);
-    else if (low)
-        convert_run(at, NULL, slope, n, to, low);
+    if (low)
+        convert_run(f, (struct way){way.back, way.norm, way.sum, true}, to, low);
     else
-        convert_run(at, NULL, slope, n, to, 0);
+        convert_run(f, (struct way){way.back, way.norm, way.sum, false}, to, 0);
+}
+
+static void convert(const struct numbers *f, bf16 *to, size_t low)
+{
+    assert(!f->norm.at || (!f->sign && !f->sum)); /* x has the one, dy the others */
+    if (f->norm.at)
+        convert_planes(f, (struct way){.norm = true}, to, low);
+    else if (f->sign && f->sum)
+        convert_planes(f, (struct way){.back = true, .sum = true}, to, low);
+    else if (f->sign)
+        convert_planes(f, (struct way){.back = true}, to, low);
+    else if (f->sum)
+        convert_planes(f, (struct way){.sum = true}, to, low);
+    else
+        convert_planes(f, (struct way){.sum = false}, to, low);
 }
 
 static void zero(bf16 *to, size_t low, size_t n)
@@ -148,8 +205,9 @@ static bool find_row(const struct bf16_map *m, int gap, int row, int *k, int *i)
     return *i >= 0 && *k < m->n;
 }
 
-struct place { /* a row or pixel of each run */
+struct place { /* a row of each run */
     const float *at[2], *sign[2];
+    struct bf16_norm norm[2];
 };
 
 static struct place place_of(const struct bf16_map *m, int k, int i)
@@ -159,64 +217,75 @@ static struct place place_of(const struct bf16_map *m, int k, int i)
         const size_t offset = (size_t)k * m->run[r].image + (size_t)i * m->run[r].row;
         p.at[r] = m->run[r].at + offset;
         p.sign[r] = m->run[r].sign ? m->run[r].sign + offset : NULL;
+        p.norm[r] = m->run[r].norm;
+        if (p.norm[r].at) p.norm[r].at += 3 * p.norm[r].tile * (size_t)k;
     }
     return p;
 }
 
 /* --- pixels --- */
 
-/* Adds n numbers, of pixels of c channels, to the c vectors of `sum`: number i to number i mod 16
- * c, which belongs to channel i mod c. */
-static void add_run(const float *at, const float *sign, float slope, size_t n, size_t c, float *sum)
+/* Vectors after which the channels of a dense row begin again, some times over: so many sums do
+ * not wait for each other. */
+static int period(int c)
 {
-    for (size_t i = 0, k = 0; i < n; i += LANES, k = k + 1 == c ? 0 : k + 1) {
-        const __mmask16 some = first((int)(n - i < LANES ? n - i : LANES));
-        __m512 v = _mm512_maskz_loadu_ps(some, at + i);
-        if (sign) v = back_through(v, _mm512_maskz_loadu_ps(some, sign + i), slope);
-        _mm512_storeu_ps(sum + k * LANES, _mm512_add_ps(_mm512_loadu_ps(sum + k * LANES), v));
-    }
+    enum { AT_ONCE = 8 };
+    int vectors = c;
+    while (vectors % 2 == 0 && vectors * LANES / 2 % c == 0)
+        vectors /= 2;
+    return (AT_ONCE + vectors - 1) / vectors * vectors;
 }
 
-/* The sums of a row of a run of `len` channels, in pieces of at most MOST channels' vectors. */
-static void sum_row(const struct bf16_map *m, int run, const struct place *p, double *sum)
+/* Whether a row is one run of numbers. */
+static bool dense(const struct bf16_map *m)
 {
-    enum { MOST = 128 };
-    float part[MOST * LANES];
-    const struct bf16_run *r = &m->run[run];
-    const bool dense = r->pixel == (size_t)r->len && r->len <= MOST;
-    const size_t c = (size_t)r->len;
-    if (dense) {
-        memset(part, 0, c * LANES * sizeof *part);
-        add_run(p->at[run], p->sign[run], m->slope, (size_t)m->w * c, c, part);
-        for (size_t i = 0; i < c * LANES; i++)
-            sum[i % c] += (double)part[i];
-        return;
-    }
-    for (size_t from = 0; from < c; from += LANES) {
-        const int lanes = c - from < LANES ? (int)(c - from) : LANES;
-        memset(part, 0, LANES * sizeof *part);
-        for (int j = 0; j < m->w; j++) {
-            const size_t at = (size_t)j * r->pixel + from;
-            add_run(p->at[run] + at, p->sign[run] ? p->sign[run] + at : NULL, m->slope,
-                    (size_t)lanes, 1, part);
-        }
-        for (int k = 0; k < lanes; k++)
-            sum[from + (size_t)k] += (double)part[k];
-    }
+    return m->runs == 1 && m->run[0].pixel == (size_t)m->c && period(m->c) * LANES <= MOST;
 }
 
-static void pixels_row(const struct bf16_map *m, const struct place *p, bf16 *to, size_t low)
+/* With the sum of each channel, if `sum`. */
+static void dense_row(const struct bf16_map *m, const struct place *p, bf16 *to, size_t low,
+                      double *sum)
 {
-    if (m->runs == 1) {
-        convert(p->at[0], p->sign[0], m->slope, (size_t)m->w * (size_t)m->c, to, low);
-        return;
-    }
+    _Alignas(64) float part[MOST];
+    const struct numbers f = {.at = p->at[0],
+                              .sign = p->sign[0],
+                              .slope = m->slope,
+                              .norm = p->norm[0],
+                              .sum = sum ? part : NULL,
+                              .sums = period(m->c),
+                              .n = (size_t)m->w * (size_t)m->c};
+    const int numbers = f.sums * LANES;
+    if (sum) memset(part, 0, (size_t)numbers * sizeof *part);
+    convert(&f, to, low);
+    for (int i = 0, c = 0; sum && i < numbers; i++, c = c + 1 == m->c ? 0 : c + 1)
+        sum[c] += (double)part[i];
+}
+
+/* The sums of a run begin at a vector of their own. */
+static void pixels_row(const struct bf16_map *m, const struct place *p, bf16 *to, size_t low,
+                       double *sum)
+{
+    _Alignas(64) float part[MOST];
+    const int second = (m->run[0].len + LANES - 1) / LANES * LANES;
+    if (sum) memset(part, 0, (size_t)(m->c + 2 * LANES) * sizeof *part);
+    struct numbers f[2];
+    for (int r = 0; r < m->runs; r++)
+        f[r] = (struct numbers){.at = p->at[r],
+                                .sign = p->sign[r],
+                                .slope = m->slope,
+                                .norm = p->norm[r],
+                                .sum = sum ? part + r * second : NULL,
+                                .sums = MOST,
+                                .n = (size_t)m->run[r].len};
     for (int j = 0; j < m->w; j++)
         for (int r = 0; r < m->runs; r++) {
-            const size_t at = (size_t)j * m->run[r].pixel, len = (size_t)m->run[r].len;
-            convert(p->at[r] + at, p->sign[r] ? p->sign[r] + at : NULL, m->slope, len, to, low);
-            to += len;
+            convert(&f[r], to, low);
+            f[r].at += m->run[r].pixel;
+            if (f[r].sign) f[r].sign += m->run[r].pixel;
+            to += f[r].n;
         }
+    for (int c = 0; sum && c < m->c; c++)
+        sum[c] += (double)part[c < m->run[0].len ? c : second + c - m->run[0].len];
 }
 
 void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool begin, bool end,
@@ -232,213 +301,107 @@ void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool
             continue;
         }
         const struct place p = place_of(m, k, i);
-        pixels_row(m, &p, to, low);
+        double *const sum_here = row < from + halo || row >= from + rows - halo ? NULL : sum;
+        (dense(m) ? dense_row : pixels_row)(m, &p, to, low, sum_here);
         zero(to + (size_t)m->w * c, low, (size_t)gap * c);
-        if (!sum || row < from + halo || row >= from + rows - halo) continue;
-        for (int r = 0, channel = 0; r < m->runs; channel += m->run[r++].len)
-            sum_row(m, r, &p, sum + channel);
     }
     if (end) zero(to, low, SLACK + (size_t)gap * c);
 }
 
-/* --- channels, four at a time --- */
+/* --- pairs, and turned --- */
 
-enum { FOUR = 4 };
-
-/* Sixteen pixels of up to four channels: vector k has those of pixels k, 4 + k, 8 + k, 12 + k. */
-INLINE void load_four(const float *at, size_t pixel, int pixels, __mmask8 channels, __m512 v[FOUR])
+/* 16 numbers as the lower halves of 32-bit words; the upper ones are zero. */
+INLINE __m512i lower(const bf16 *at, __mmask16 lanes)
 {
-    for (int k = 0; k < FOUR; k++) {
-        __m128 x[FOUR];
-        for (int q = 0; q < FOUR; q++) {
-            const int j = 4 * q + k;
-            x[q] = j < pixels ? _mm_maskz_loadu_ps(channels, at + (size_t)j * pixel)
-                              : _mm_setzero_ps();
+    return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, at));
+}
+
+INLINE __m512i pair(__m512i even, __m512i odd)
+{
+    return _mm512_or_si512(even, _mm512_slli_epi32(odd, 16));
+}
+
+void bf16_map_pairs(const bf16 *pixels, size_t pixel, int lanes, int pairs, bf16 *even, bf16 *odd)
+{
+    const __mmask16 some = first(lanes);
+    __m512i a = lower(pixels, some);
+    for (int k = 0; k < pairs; k++, pixels += 2 * pixel) {
+        const __m512i b = lower(pixels + pixel, some), c = lower(pixels + 2 * pixel, some);
+        _mm512_storeu_si512(even + (size_t)k * STEP, pair(a, b));
+        if (odd) _mm512_storeu_si512(odd + (size_t)k * STEP, pair(b, c));
+        a = c;
+    }
+}
+
+/* A 16 x 16 matrix of 32-bit words: row i of the result is column i. */
+INLINE void transpose(__m512i v[LANES])
+{
+    __m512i t[LANES];
+#pragma GCC unroll 8
+    for (int k = 0; k < LANES; k += 2) {
+        t[k] = _mm512_unpacklo_epi32(v[k], v[k + 1]);
+        t[k + 1] = _mm512_unpackhi_epi32(v[k], v[k + 1]);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < LANES; k += 4) /* v[k + i]: column i mod 4 of rows k to k + 3 */
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; i++) {
+            v[k + 2 * i] = _mm512_unpacklo_epi64(t[k + i], t[k + 2 + i]);
+            v[k + 2 * i + 1] = _mm512_unpackhi_epi64(t[k + i], t[k + 2 + i]);
         }
-        const __m256 lower = _mm256_insertf128_ps(_mm256_castps128_ps256(x[0]), x[1], 1);
-        const __m256 upper = _mm256_insertf128_ps(_mm256_castps128_ps256(x[2]), x[3], 1);
-        v[k] = _mm512_insertf32x8(_mm512_castps256_ps512(lower), upper, 1);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const __m512i a = _mm512_shuffle_i32x4(v[i], v[4 + i], 0x88);
+        const __m512i b = _mm512_shuffle_i32x4(v[i], v[4 + i], 0xdd);
+        const __m512i c = _mm512_shuffle_i32x4(v[8 + i], v[12 + i], 0x88);
+        const __m512i d = _mm512_shuffle_i32x4(v[8 + i], v[12 + i], 0xdd);
+        t[i] = _mm512_shuffle_i32x4(a, c, 0x88);
+        t[8 + i] = _mm512_shuffle_i32x4(a, c, 0xdd);
+        t[4 + i] = _mm512_shuffle_i32x4(b, d, 0x88);
+        t[12 + i] = _mm512_shuffle_i32x4(b, d, 0xdd);
     }
+#pragma GCC unroll 16
+    for (int k = 0; k < LANES; k++)
+        v[k] = t[k];
 }
 
-INLINE void transpose_four(__m512 v[FOUR])
+/* Up to 32 pixels, of which the first `count` are read, and `all` written. */
+INLINE void turn(const bf16 *pixels, size_t pixel, int lanes, int count, int all, bf16 *to,
+                 size_t channel)
 {
-    const __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(v[0], v[1]));
-    const __m512d b = _mm512_castps_pd(_mm512_unpackhi_ps(v[0], v[1]));
-    const __m512d c = _mm512_castps_pd(_mm512_unpacklo_ps(v[2], v[3]));
-    const __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(v[2], v[3]));
-    v[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
-    v[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
-    v[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
-    v[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
-}
-
-struct four { /* channels of a run, of a row */
-    const float *at, *sign;
-    size_t pixel;
-    int channels;
-    float slope;
-};
-
-struct rows { /* of the factor: distances of channels, and of copies of all channels */
-    size_t channel, copy, low;
-    int side;
-};
-
-/* Once for each column of the kernel, shifted. What runs over the edges is mended by edges(). */
-INLINE void four_block(const struct four *f, int j, int pixels, int side, size_t low,
-                       const struct rows *r, bf16 *to)
-{
-    const __mmask8 some = (__mmask8)((1 << f->channels) - 1);
-    __m512 v[FOUR], y[FOUR];
-    load_four(f->at + (size_t)j * f->pixel, f->pixel, pixels, some, v);
-    if (f->sign) {
-        load_four(f->sign + (size_t)j * f->pixel, f->pixel, pixels, some, y);
-        for (int k = 0; k < FOUR; k++)
-            v[k] = back_through(v[k], y[k], f->slope);
+    const __mmask16 some = first(lanes);
+    __m512i v[LANES];
+#pragma GCC unroll 16
+    for (int k = 0; k < LANES; k++) {
+        const __mmask16 even = 2 * k < count ? some : 0, odd = 2 * k + 1 < count ? some : 0;
+        v[k] = pair(lower(pixels + (size_t)(2 * k) * pixel, even),
+                    lower(pixels + (size_t)(2 * k + 1) * pixel, odd));
     }
-    transpose_four(v);
-    for (int k = 0; k < FOUR; k++) {
-        if (k >= f->channels) break;
-        const __mmask16 lanes = first(pixels);
-        const __m256i high = high_of(v[k]), rest = low ? low_of(v[k], high) : high;
-        for (int b = 0; b < side; b++) {
-            bf16 *at = to + (size_t)b * r->copy + (size_t)k * r->channel + j + side / 2 - b;
-            _mm256_mask_storeu_epi16(at, lanes, high);
-            if (low) _mm256_mask_storeu_epi16(at + low, lanes, rest);
-        }
-    }
+    transpose(v);
+    const __mmask32 kept = all >= STEP ? 0xffffffff : (1u << all) - 1;
+#pragma GCC unroll 16
+    for (int k = 0; k < LANES; k++)
+        if (k < lanes) _mm512_mask_storeu_epi16(to + (size_t)k * channel, kept, v[k]);
 }
 
-INLINE void four_row(const struct four *f, int w, int side, size_t low, const struct rows *r,
-                     bf16 *to)
+void bf16_map_turned(const bf16 *pixels, size_t pixel, int lanes, int count, int all, bf16 *to,
+                     size_t channel)
 {
-    int j = 0;
-    for (; j + LANES <= w; j += LANES)
-        four_block(f, j, LANES, side, low, r, to);
-    if (j < w) four_block(f, j, w - j, side, low, r, to);
-}
-
-static void four_some_row(const struct four *f, int w, const struct rows *r, bf16 *to)
-{
-    if (r->side == 3 && r->low)
-        four_row(f, w, 3, r->low, r, to);
-    else if (r->side == 3)
-        four_row(f, w, 3, 0, r, to);
-    else
-        four_row(f, w, 1, r->low, r, to);
-}
-
-/* Channels c, …, c + channels - 1 of a row, from one run after the other. */
-static void channels_row(const struct bf16_map *m, const struct place *p, int c, int channels,
-                         const struct rows *rows, bf16 *to)
-{
-    while (channels > 0) {
-        const int r = c >= m->run[0].len, at = r ? c - m->run[0].len : c;
-        const int left = m->run[r].len - at, here = left < channels ? left : channels;
-        const struct four f = {.at = p->at[r] + at,
-                               .sign = p->sign[r] ? p->sign[r] + at : NULL,
-                               .pixel = m->run[r].pixel,
-                               .channels = here < FOUR ? here : FOUR,
-                               .slope = m->slope};
-        four_some_row(&f, m->w, rows, to);
-        c += f.channels;
-        channels -= f.channels;
-        to += (size_t)f.channels * rows->channel;
-    }
-}
-
-/* A row of w pixels has been written at `to` in every copy: the copy shifted to the right lacks its
- * first pixel, where it has the last of the row before; the one shifted to the left lacks its last,
- * and has put its own first pixel before its row. */
-static void edges(int w, int channels, const struct rows *r, bf16 *to)
-{
-    for (int c = 0; r->side == 3 && c < channels; c++) {
-        bf16 *right = to + (size_t)c * r->channel, *left = right + 2 * r->copy;
-        zero(right, r->low, 1);
-        zero(left - 1, r->low, 1);
-        zero(left + w - 1, r->low, 1);
-    }
-}
-
-void bf16_map_channels(const struct bf16_map *m, int side, int from, int rows, int channel,
-                       int channels, bf16 *to, size_t low)
-{
-    const size_t len = bf16_map_channel(m, rows), all = (size_t)rows * (size_t)m->w;
-    const struct rows r = {len, len * (size_t)channels, low, side};
-    for (int k = 0; k < side * channels; k++) {
-        zero(to + (size_t)k * len, low, STEP);
-        zero(to + (size_t)k * len + STEP + all, low, SLACK - 1);
-    }
-    to += STEP;
-    for (int row = from; row < from + rows; row++, to += m->w) {
-        int k, i;
-        if (find_row(m, side / 2, row, &k, &i)) {
-            const struct place p = place_of(m, k, i);
-            channels_row(m, &p, channel, channels, &r, to);
-        } else {
-            for (k = 0; k < side * channels; k++)
-                zero(to + (size_t)k * len, low, (size_t)m->w);
-        }
-        edges(m->w, channels, &r, to);
-    }
-    for (int c = 0; side == 3 && c < channels; c++) /* behind the last row */
-        zero(to + (size_t)c * len, low, 1);
-}
-
-/* --- pairs --- */
-
-INLINE void store_pairs(bf16 *to, __m256i even, __m256i odd)
-{
-    const __m512i upper = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16);
-    _mm512_storeu_si512(to, _mm512_or_si512(upper, _mm512_cvtepu16_epi32(even)));
-}
-
-/* `count` pixels, w of each row, rows parted by a gap. */
-static void pairs_plane(const bf16 *at, size_t c, int w, int gap, int count, __mmask16 lanes,
-                        bf16 *to)
-{
-    const size_t mend = (size_t)gap * c;
-    int column = 0, p = 0;
-    for (; p + 2 <= count; p += 2, to += STEP) {
-        const __m256i even = _mm256_maskz_loadu_epi16(lanes, at);
-        at += c;
-        if (++column == w) at += mend, column = 0;
-        store_pairs(to, even, _mm256_maskz_loadu_epi16(lanes, at));
-        at += c;
-        if (++column == w) at += mend, column = 0;
-    }
-    if (p < count) {
-        store_pairs(to, _mm256_maskz_loadu_epi16(lanes, at), _mm256_setzero_si256());
-        p += 2;
-        to += STEP;
-    }
-    for (; p % STEP; p += 2, to += STEP)
-        _mm512_storeu_si512(to, _mm512_setzero_si512());
-}
-
-void bf16_map_pairs(const struct bf16_map *m, int gap, const bf16 *pixels, size_t pixels_low,
-                    int rows, int block, bf16 *to, size_t low)
-{
-    const __mmask16 lanes = first(m->c - block * LANES);
-    const size_t tile = bf16_map_tile(m, rows);
-    const bf16 *at = pixels + (size_t)gap * (size_t)m->c + (size_t)(block * LANES);
-    to += (size_t)block * tile;
-    pairs_plane(at, (size_t)m->c, m->w, gap, rows * m->w, lanes, to);
-    if (low) pairs_plane(at + pixels_low, (size_t)m->c, m->w, gap, rows * m->w, lanes, to + low);
-}
-
-size_t bf16_map_tile(const struct bf16_map *m, int rows)
-{
-    return round_up((size_t)rows * (size_t)m->w, STEP) * LANES;
-}
-
-int bf16_map_blocks(int channels)
-{
-    return (channels + LANES - 1) / LANES;
+    for (; count >= STEP; count -= STEP, all -= STEP, to += STEP, pixels += STEP * pixel)
+        if (lanes == LANES) /* numbers the compiler knows */
+            turn(pixels, pixel, LANES, STEP, STEP, to, channel);
+        else
+            turn(pixels, pixel, lanes, STEP, STEP, to, channel);
+    for (; all > 0; count = 0, all -= STEP, to += STEP)
+        turn(pixels, pixel, lanes, count, all, to, channel);
 }
 
 /* --- weights --- */
+
+INLINE void store_pairs(bf16 *to, __m256i even, __m256i odd)
+{
+    _mm512_storeu_si512(to, pair(_mm512_cvtepu16_epi32(even), _mm512_cvtepu16_epi32(odd)));
+}
 
 INLINE __m512 gather(const float *at, __mmask16 lanes, __m512i index)
 {

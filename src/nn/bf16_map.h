@@ -6,13 +6,20 @@
 
 /* A map (N,H,W,C) whose channels come from one or two places: the halves of a joined map, or, for
  * a transposed convolution, the two rows of y below a pixel of x. Distances in floats. */
+struct bf16_norm {   /* and ReLU, to be applied (norm_piece.h) */
+    const float *at; /* means, scales and shifts, `tile` of each, 3 `tile` from image to image */
+    size_t tile;     /* whole columns of 16, and whole pixels */
+    float slope;
+};
 struct bf16_run {
     const float *at;
     const float
         *sign; /* or NULL: what has passed a ReLU of `slope`, to pass `at` back through it */
     int len;   /* channels */
     size_t image, row, pixel;
+    struct bf16_norm norm; /* of `at`; NULL: none */
 };
+enum { BF16_MAP_MOST = 1 << 12 }; /* channels, of a map that is summed */
 struct bf16_map {
     int n, h, w, c; /* c: of all runs */
     int runs;
@@ -43,23 +50,19 @@ void bf16_map_pixels(const struct bf16_map *m, int gap, int from, int rows, bool
                      bf16 *to, size_t low, int halo, double *sum);
 size_t bf16_map_pixels_len(const struct bf16_map *m, int gap, int rows);
 
-/* For the gradient of weights the summands are pixels, number (row - from) w + column, without
- * zeros between rows.
- *
- * As factor a, channels from, …, from + channels - 1 at a time: row b channels + c of it has
- * channel c of the pixel `b - side / 2` columns to the right (side 1 or 3; zeros beyond the edges).
- * Rows are bf16_map_channel numbers apart, of which the first BF16_SIDE are room. */
-void bf16_map_channels(const struct bf16_map *m, int side, int from, int rows, int channel,
-                       int channels, bf16 *to, size_t low);
-size_t bf16_map_channel(const struct bf16_map *m, int rows);
+/* Channels from, …, from + channels - 1 of m. */
+struct bf16_map bf16_map_part(const struct bf16_map *m, int from, int channels);
 
-/* As factor b, in pairs of pixels, zeros up to a multiple of 32 pixels, of `rows` rows as
- * bf16_map_pixels made them. Of all channels, the 16 of block `block`, which begins at
- * to + block bf16_map_tile. */
-void bf16_map_pairs(const struct bf16_map *m, int gap, const bf16 *pixels, size_t pixels_low,
-                    int rows, int block, bf16 *to, size_t low);
-size_t bf16_map_tile(const struct bf16_map *m, int rows);
-int bf16_map_blocks(int channels); /* of 16 */
+/* For the gradient of weights the summands are pixels. Pixels lie `pixel` numbers apart, as
+ * bf16_map_pixels made them; of each, `lanes` (at most 16) numbers are taken.
+ *
+ * As factor b, in pairs: number 32 k + 2 l + i of `even` is that of lane l of pixel 2k + i, and of
+ * `odd` (or NULL) of pixel 2k + 1 + i. */
+void bf16_map_pairs(const bf16 *pixels, size_t pixel, int lanes, int pairs, bf16 *even, bf16 *odd);
+/* As factor a, turned: lane l of pixel p goes to to[l channel + p], zeros behind `count` pixels, up
+ * to `all`. */
+void bf16_map_turned(const bf16 *pixels, size_t pixel, int lanes, int count, int all, bf16 *to,
+                     size_t channel);
 
 /* Weights as factor b: 16 columns of two summands. Column k < columns of a summand is at
  * summand + column[k]; a summand may be NULL: zeros. */

@@ -37,6 +37,12 @@ static int conv_infer(struct node *n, struct err *e)
     return n->nin == 2 ? concat_infer(n, e) : 0;
 }
 
+static bool conv_applies_norm(const struct node *n)
+{
+    const struct conv_settings *c = n->conf;
+    return conv_node_applies_norm(n, (struct conv_conf){.side = c->side, .bias = c->bias});
+}
+
 static int conv_plan(struct node *n, struct err *e)
 {
     const struct conv_settings *c = n->conf;
@@ -55,6 +61,7 @@ const struct op op_conv = {.name = "conv",
                            .flags = OP_KEEPS_X | OP_ACTIVATES | OP_JOINS,
                            .state = sizeof(struct conv_state),
                            .infer = conv_infer,
+                           .applies_norm = conv_applies_norm,
                            .plan = conv_plan,
                            .pack = conv_node_pack,
                            .forward = conv_node_forward,

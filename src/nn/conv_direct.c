@@ -125,14 +125,15 @@ static void space_to_depth(const struct conv_conf *c, const float *y, const floa
         }
 }
 
-static void direct_forward(const void *k, const float *const x[2], const void *packed, float *y,
-                           void *scratch)
+static void direct_forward(const void *k, const struct conv_x *x, const void *packed, float *y,
+                           double *sums, void *scratch)
 {
+    (void)sums; /* need.parts is 0 */
     const struct direct *d = k;
     const struct conv_conf *c = &d->conf;
     const unsigned char *weights = (const unsigned char *)packed + d->bias + d->weights;
     float *to = c->up ? scratch : y;
-    dn_conv_forward(d->dn, x[0], weights, packed, to,
+    dn_conv_forward(d->dn, x->at[0], weights, packed, to,
                     (unsigned char *)scratch + (c->up ? d->y : 0));
     if (c->up) depth_to_space(c, to, y);
     relu_apply(c->slope, y_len(c), y, y);
@@ -159,13 +160,13 @@ static void direct_backward(const void *k, const struct conv_gradient *g)
     float *masked = g->scratch;
     if (!c->up) {
         if (d->y) relu_gradient(c->slope, y_len(c), g->y, g->dy, masked);
-        dn_conv_backward(d->dn, g->x[0], d->y ? masked : g->dy, weights, g->dx[0], g->dw, g->db,
+        dn_conv_backward(d->dn, g->x.at[0], d->y ? masked : g->dy, weights, g->dx[0], g->dw, g->db,
                          rest);
         return;
     }
     float *db = (float *)rest, *dm = (float *)(rest + d->bias);
     space_to_depth(c, g->y, g->dy, masked);
-    dn_conv_backward(d->dn, g->x[0], masked, weights, g->dx[0], dm, db,
+    dn_conv_backward(d->dn, g->x.at[0], masked, weights, g->dx[0], dm, db,
                      rest + d->bias + d->weights);
     narrow(c, dm, db, g->dw, g->db);
 }

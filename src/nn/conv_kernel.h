@@ -22,18 +22,25 @@ struct conv_conf {
     int first; /* channels of the first of two maps that are joined to x; `in` or 0: one map */
     int side;  /* 1 or 3; 2 with `up` */
     bool up, bias;
-    bool backward;      /* the gradient of weights and bias is asked for */
-    bool backward_data; /* and that of x */
-    float slope;        /* of the ReLU at the end; 1: none */
+    bool backward;       /* the gradient of weights and bias is asked for */
+    bool backward_data;  /* and that of x */
+    float slope;         /* of the ReLU at the end; 1: none */
+    struct note norm[2]; /* of either map, to be applied to it first; of tile 0: none */
     enum nn_precision precision;
 };
 
-struct conv_need { /* bytes */
-    size_t packed, forward, backward;
+struct conv_need {
+    size_t packed, forward, backward; /* bytes */
+    int parts, columns;               /* of sums (struct note); 0: cannot sum */
+};
+
+struct conv_x {                   /* one map, or two that are joined */
+    const float *at[2], *norm[2]; /* norm: the note that conv_conf tells of */
 };
 
 struct conv_gradient {
-    const float *x[2], *y, *dy; /* dy is the gradient of y, which lies behind the ReLU */
+    struct conv_x x;
+    const float *y, *dy; /* dy is the gradient of y, which lies behind the ReLU */
     const void *packed;
     float *dx[2], *dw, *db; /* overwritten; dx and db may be NULL: not wanted, no bias */
     void *scratch;
@@ -41,7 +48,8 @@ struct conv_gradient {
 
 struct conv_kernel {
     const char *name;
-    bool joins; /* takes two maps; else they are copied together for it, as x[0] */
+    bool joins; /* takes two maps; else they are copied together for it, as the first */
+    bool applies_norm;
     /* Whether it can compute this, on this processor, and is expected to do it best. */
     bool (*takes)(const struct conv_conf *c, enum dn_isa isa);
     void *(*make)(const struct conv_conf *c, enum dn_isa isa, struct dn *d, struct conv_need *need,
@@ -49,8 +57,8 @@ struct conv_kernel {
     void (*free)(void *k);
     /* Brings weights and bias (or NULL) into `packed`. */
     void (*pack)(const void *k, const float *weights, const float *bias, void *packed);
-    void (*forward)(const void *k, const float *const x[2], const void *packed, float *y,
-                    void *scratch);
+    void (*forward)(const void *k, const struct conv_x *x, const void *packed, float *y,
+                    double *sums /* or NULL */, void *scratch);
     void (*backward)(const void *k, const struct conv_gradient *g);
     void (*describe)(const void *k, char *text, size_t size);
 };
@@ -65,6 +73,8 @@ struct conv_state {
     size_t
         joined; /* bytes of two maps copied together for a kernel that takes one; 0: not needed */
 };
+/* `c`: what the operator knows of the convolution, the rest is the node's. */
+bool conv_node_applies_norm(const struct node *n, struct conv_conf c);
 int conv_node_plan(struct node *n, struct conv_conf c, struct err *e);
 void conv_node_pack(const struct node *n, const struct io *io);
 void conv_node_forward(const struct node *n, const struct io *io);

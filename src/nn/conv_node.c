@@ -24,9 +24,8 @@ enum nn_precision nn_precision_in_force(enum nn_precision asked)
     return asked == NN_BF16 && nn_bf16_missing() ? NN_FP32 : asked;
 }
 
-int conv_node_plan(struct node *n, struct conv_conf c, struct err *e)
+static struct conv_conf complete(const struct node *n, struct conv_conf c)
 {
-    struct conv_state *s = n->state;
     c.n = n->x[0].n;
     c.h = n->x[0].h;
     c.w = n->x[0].w;
@@ -37,15 +36,39 @@ int conv_node_plan(struct node *n, struct conv_conf c, struct err *e)
     c.backward = n->backward;
     c.backward_data = n->wants_dx[0] || (n->nin == 2 && n->wants_dx[1]);
     c.precision = n->precision;
+    c.norm[0] = n->notes[0];
+    c.norm[1] = n->notes[1];
+    return c;
+}
+
+static const struct conv_kernel *kernel_for(const struct conv_conf *c)
+{
     const struct conv_kernel *const *k = conv_kernels;
-    while (!(*k)->takes(&c, dn_isa()))
+    while (!(*k)->takes(c, dn_isa()))
         k++;
-    s->kernel = *k;
+    return *k;
+}
+
+bool conv_node_applies_norm(const struct node *n, struct conv_conf c)
+{
+    c = complete(n, c);
+    return kernel_for(&c)->applies_norm;
+}
+
+int conv_node_plan(struct node *n, struct conv_conf c, struct err *e)
+{
+    struct conv_state *s = n->state;
+    c = complete(n, c);
+    s->kernel = kernel_for(&c);
     struct conv_need need = {0};
     if (!(s->k = s->kernel->make(&c, dn_isa(), n->dn, &need, e)))
         return err_wrap(e, "%dx%d convolution of %d x %d x %d x %d to %d channels", c.side, c.side,
                         c.n, c.h, c.w, c.in, c.out);
     n->need.packed = need.packed;
+    if (n->read_for_sums && need.parts) {
+        n->note = (struct note){.parts = need.parts, .columns = need.columns};
+        n->need.note = (size_t)(c.n * need.parts) * 2 * (size_t)need.columns * sizeof(double);
+    }
     if (n->nin == 2 && !s->kernel->joins)
         s->joined = mem_lines(shape_len(n->x[0]) / (size_t)c.first * (size_t)c.in * sizeof(float));
     n->need.forward = s->joined + need.forward;
@@ -65,8 +88,9 @@ void conv_node_forward(const struct node *n, const struct io *io)
     const struct conv_state *s = n->state;
     float *joined = io->scratch_forward;
     if (s->joined) concat_join(n->x, io->x, joined);
-    const float *const x[2] = {s->joined ? joined : io->x[0], io->x[1]};
-    s->kernel->forward(s->k, x, io->packed, io->y[0],
+    const struct conv_x x = {{s->joined ? joined : io->x[0], io->x[1]},
+                             {io->notes[0], io->notes[1]}};
+    s->kernel->forward(s->k, &x, io->packed, io->y[0], io->note,
                        (unsigned char *)io->scratch_forward + s->joined);
 }
 
@@ -74,7 +98,7 @@ void conv_node_backward(const struct node *n, const struct io *io)
 {
     const struct conv_state *s = n->state;
     unsigned char *scratch = io->scratch_backward;
-    struct conv_gradient g = {.x = {io->x[0], io->x[1]},
+    struct conv_gradient g = {.x = {{io->x[0], io->x[1]}, {io->notes[0], io->notes[1]}},
                               .y = io->y[0],
                               .dy = io->dy[0],
                               .packed = io->packed,
@@ -85,7 +109,7 @@ void conv_node_backward(const struct node *n, const struct io *io)
     if (s->joined) {
         float *x = (float *)scratch, *dx = (float *)(scratch + s->joined);
         concat_join(n->x, io->x, x);
-        g.x[0] = x;
+        g.x.at[0] = x;
         g.dx[0] = io->dx[0] || io->dx[1] ? dx : NULL;
     }
     s->kernel->backward(s->k, &g);

@@ -72,18 +72,19 @@ static void winograd_pack(const void *k, const float *weights, const float *bias
     wino_pack(w->wino, weights, (unsigned char *)packed + w->bias);
 }
 
-static void winograd_forward(const void *k, const float *const x[2], const void *packed, float *y,
-                             void *scratch)
+static void winograd_forward(const void *k, const struct conv_x *x, const void *packed, float *y,
+                             double *sums, void *scratch)
 {
+    (void)sums; /* need.parts is 0 */
     const struct winograd *w = k;
-    wino_forward(w->wino, x[0], weights_in(w, packed), w->biased ? packed : NULL, w->slope, y,
+    wino_forward(w->wino, x->at[0], weights_in(w, packed), w->biased ? packed : NULL, w->slope, y,
                  scratch);
 }
 
 static void winograd_backward(const void *k, const struct conv_gradient *g)
 {
     const struct winograd *w = k;
-    wino_backward(w->wino, &(struct wino_gradient){.x = g->x[0],
+    wino_backward(w->wino, &(struct wino_gradient){.x = g->x.at[0],
                                                    .dy = g->dy,
                                                    .y = w->slope == 1.0f ? NULL : g->y,
                                                    .slope = w->slope,

@@ -40,6 +40,12 @@ static int deconv_infer(struct node *n, struct err *e)
     return 0;
 }
 
+static bool deconv_applies_norm(const struct node *n)
+{
+    const struct deconv_settings *c = n->conf;
+    return conv_node_applies_norm(n, (struct conv_conf){.side = 2, .up = true, .bias = c->bias});
+}
+
 static int deconv_plan(struct node *n, struct err *e)
 {
     const struct deconv_settings *c = n->conf;
@@ -56,6 +62,7 @@ const struct op op_deconv = {.name = "deconv",
                              .flags = OP_KEEPS_X | OP_ACTIVATES,
                              .state = sizeof(struct conv_state),
                              .infer = deconv_infer,
+                             .applies_norm = deconv_applies_norm,
                              .plan = deconv_plan,
                              .pack = conv_node_pack,
                              .forward = conv_node_forward,

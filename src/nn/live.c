@@ -41,7 +41,7 @@ static void data_spans(struct plan *p)
         for (int k = 0; k < n->nout; k++) {
             const int v = n->out[k];
             const size_t bytes = shape_len(p->shape[v]) * sizeof(float);
-            const bool alias = p->node[i].flags & OP_ALIAS;
+            const bool alias = p->node[i].flags & OP_ALIAS || p->node[i].note.tile;
             const int from = p->node[i].flags & OP_INPUT ? 0 : i;
             p->data[v] = alias ? p->data[n->in[0]] : span_add(p, bytes, from, i);
             extend(&p->span[p->data[v]], last_read(p, v));
@@ -56,6 +56,7 @@ static void merge_inplace(struct plan *p)
     for (int i = 0; i < p->nodes; i++) {
         const struct gnode *n = &p->g->node[i];
         if (!(p->node[i].flags & OP_INPLACE) || p->node[i].flags & OP_ALIAS) continue;
+        if (p->node[i].note.tile) continue;
         const int from = p->data[n->in[0]], to = p->data[n->out[0]];
         if (p->span[from].to != i || p->span[from].bytes != p->span[to].bytes) continue;
         for (int v = 0; v < p->values; v++)
@@ -90,6 +91,10 @@ static void node_spans(struct plan *p)
         const struct node *n = &p->node[i];
         const int back = time_back(p, i);
         if (n->need.keep) p->keep[i] = span_add(p, n->need.keep, i, n->backward ? back : i);
+        if (n->need.note) {
+            const int v = p->g->node[i].out[0];
+            p->note[i] = span_add(p, n->need.note, i, p->span[p->data[v]].to);
+        }
         if (n->need.forward) p->forward[i] = span_add(p, n->need.forward, i, i);
         if (n->need.backward && n->backward)
             p->backward[i] = span_add(p, n->need.backward, back, back);
@@ -98,7 +103,7 @@ static void node_spans(struct plan *p)
 
 int live_spans(struct plan *p, struct err *e)
 {
-    const int most = 2 * p->values + 3 * p->nodes;
+    const int most = 2 * p->values + 4 * p->nodes;
     p->span = mem_new((size_t)most, sizeof *p->span, e);
     int *order = mem_new((size_t)most, sizeof *order, e);
     if (!p->span || !order) {

@@ -113,6 +113,10 @@ static int norm_plan(struct node *n, struct err *e)
     n->need.forward = images * c.tile * (2 * sizeof(double) * (size_t)c.pieces + 6 * sizeof(float));
     n->need.backward = n->need.forward;
     n->need.keep = images * (size_t)c.channels * sizeof(struct stat);
+    if (n->read_as_norm && !drops(n)) {
+        n->note = (struct note){.tile = c.tile, .slope = n->slope};
+        n->need.note = images * 3 * c.tile * sizeof(float);
+    }
     if (!drops(n)) return 0;
     n->need.keep += images * dropout_bytes(c.len);
     return dropout_fits(c.len, e);
@@ -130,6 +134,20 @@ static struct norm_piece piece_of(const struct node *n, const struct io *io, con
                                .slope = n->slope,
                                .survivor = dropout_scale(n->drop),
                                .mask = drops(n) ? mask_of(c, io, image) + from / 8 : NULL};
+}
+
+/* Sum of x and x^2 of a channel, as the writer of x has left them. */
+static void fold_note(const struct node *n, const struct io *io, int image, int channel,
+                      double sum[2])
+{
+    const struct note *t = &n->notes[0];
+    const double *s = (const double *)io->notes[0] + (size_t)(image * t->parts * 2 * t->columns);
+    sum[0] = sum[1] = 0.0;
+    for (int p = 0; p < t->parts; p++, s += 2 * t->columns)
+        for (int k = channel; k < t->columns; k += n->x[0].c) {
+            sum[0] += s[k];
+            sum[1] += s[t->columns + k];
+        }
 }
 
 /* Two sums of a channel, over all pieces in order. */
@@ -176,7 +194,8 @@ static void coefficients(const struct cut *c, const struct io *io, int image, fl
         repeat(c, mean + (size_t)k * c->tile);
 }
 
-static void finish_forward(const struct cut *c, const struct io *io, int image)
+static void finish_forward(const struct node *n, const struct cut *c, const struct io *io,
+                           int image)
 {
     const int width = c->channels / c->groups;
     const double count = (double)(c->len / (size_t)c->channels) * width;
@@ -184,7 +203,10 @@ static void finish_forward(const struct cut *c, const struct io *io, int image)
     for (int first = 0; first < c->channels; first += width) {
         double sum = 0.0, squares = 0.0, part[2];
         for (int k = first; k < first + width; k++) {
-            fold(c, io->scratch_forward, image, k, part);
+            if (n->notes[0].parts)
+                fold_note(n, io, image, k, part);
+            else
+                fold(c, io->scratch_forward, image, k, part);
             sum += part[0];
             squares += part[1];
         }
@@ -193,7 +215,9 @@ static void finish_forward(const struct cut *c, const struct io *io, int image)
         for (int k = first; k < first + width; k++)
             st[k] = of;
     }
-    coefficients(c, io, image, coefs_of(c, io->scratch_forward, image));
+    coefficients(c, io, image,
+                 io->note ? (float *)io->note + 3 * c->tile * (size_t)image
+                          : coefs_of(c, io->scratch_forward, image));
 }
 
 static void sum_forward(const struct node *n, const struct io *io, const struct cut *c, int image,
@@ -227,17 +251,21 @@ static void norm_forward(const struct node *n, const struct io *io)
     const struct cut c = cut_of(n);
 #pragma omp parallel
     {
+        if (!n->notes[0].parts) { /* else the sums are there */
 #pragma omp for collapse(2)
-        for (int i = 0; i < c.images; i++)
-            for (int p = 0; p < c.pieces; p++)
-                sum_forward(n, io, &c, i, p);
+            for (int i = 0; i < c.images; i++)
+                for (int p = 0; p < c.pieces; p++)
+                    sum_forward(n, io, &c, i, p);
+        }
 #pragma omp for
         for (int i = 0; i < c.images; i++)
-            finish_forward(&c, io, i);
+            finish_forward(n, &c, io, i);
+        if (!n->note.tile) { /* else the reader does it */
 #pragma omp for collapse(2)
-        for (int i = 0; i < c.images; i++)
-            for (int p = 0; p < c.pieces; p++)
-                apply_forward(n, io, &c, i, p);
+            for (int i = 0; i < c.images; i++)
+                for (int p = 0; p < c.pieces; p++)
+                    apply_forward(n, io, &c, i, p);
+        }
     }
 }
 
@@ -339,7 +367,8 @@ static void norm_backward(const struct node *n, const struct io *io)
 
 const struct op op_norm = {.name = "norm",
                            .nout = 1,
-                           .flags = OP_INPLACE | OP_KEEPS_X | OP_ACTIVATES | OP_DROPS,
+                           .flags =
+                               OP_INPLACE | OP_KEEPS_X | OP_ACTIVATES | OP_DROPS | OP_READS_SUMS,
                            .plan = norm_plan,
                            .forward = norm_forward,
                            .backward = norm_backward};

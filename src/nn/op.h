@@ -33,6 +33,17 @@ enum op_flag {
     OP_ACTIVATES = 64, /* can end in a ReLU: sealing folds one that follows into `slope` */
     OP_DROPS = 128,    /* can end in a dropout, behind the ReLU: likewise, into `drop` */
     OP_JOINS = 256,    /* reads a joined map from its two halves: sealing cuts the concat before */
+    OP_READS_SUMS = 512, /* has a use for sums of x (struct note) */
+};
+
+/* What a node leaves for the one that reads its result, to save it a pass over memory. */
+struct note {
+    size_t tile; /* of a norm that the reader is to apply; 0: none. Its y is then its x, and the
+                  * note has, for each image, `tile` means, scales and shifts (norm_piece.h) */
+    float slope; /* of the ReLU behind that norm */
+    int parts;   /* of sums of y: for each image and part, those of each column and of its square,
+                  * in double; 0: none */
+    int columns; /* number k is of channel k mod C */
 };
 
 struct param_spec { /* a parameter of a node: "PREFIX.weight" */
@@ -73,7 +84,10 @@ struct node { /* of a plan */
     unsigned flags;      /* those of op; `plan` may change them */
     float slope;         /* of the ReLU that y[0] has passed (relu.h); 1: none */
     struct dropout drop; /* that y[0] has passed behind it; of rate 0: none */
-    bool training;       /* dropout is active, `keep` survives until backward */
+    bool read_as_norm;   /* whoever reads y[0] can apply a norm: this one, if it is one */
+    bool read_for_sums;  /* whoever reads y[0] has a use for its sums */
+    struct note note, notes[OP_IN]; /* left for the reader of y[0]; found with x */
+    bool training;                  /* dropout is active, `keep` survives until backward */
     enum nn_precision precision;
     bool wants_dx[OP_IN];
     bool backward;     /* this node takes part in the backward pass */
@@ -82,6 +96,7 @@ struct node { /* of a plan */
     struct {           /* bytes; set by op->plan */
         size_t keep;   /* written by forward, read by backward */
         size_t packed; /* weights in the kernel's layout */
+        size_t note;   /* written by forward, for the reader of y[0] */
         size_t forward, backward; /* scratch */
     } need;
 };
@@ -93,7 +108,8 @@ struct io {
     float *dx[OP_IN];
     const float *w[OP_PARAMS]; /* parameters as stored (params.h) */
     float *dw[OP_PARAMS];
-    void *keep, *packed, *scratch_forward, *scratch_backward;
+    void *keep, *packed, *note, *scratch_forward, *scratch_backward;
+    const void *notes[OP_IN];   /* found with x */
     const struct step_key *key; /* sample is never NULL here */
 };
 
@@ -104,6 +120,8 @@ struct op {
     size_t state;
     /* Heights and widths of the outputs, and checks. NULL: those of x[0]. No memory. */
     int (*infer)(struct node *n, struct err *e);
+    /* Whether its kernels can apply a norm before it (struct note). NULL: they cannot. */
+    bool (*applies_norm)(const struct node *n);
     /* Kernels and needs. NULL: none. */
     int (*plan)(struct node *n, struct err *e);
     /* Brings weights into the kernel's layout; called when the parameters have changed. */

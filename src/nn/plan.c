@@ -27,13 +27,14 @@ static int allocate(struct plan *p, struct err *e)
         !(p->shape = room(v, sizeof *p->shape, e)) || !(p->wants = room(v, sizeof *p->wants, e)) ||
         !(p->data = room(v, sizeof(int), e)) || !(p->grad = room(v, sizeof(int), e)) ||
         !(p->keep = room(n, sizeof(int), e)) || !(p->forward = room(n, sizeof(int), e)) ||
-        !(p->backward = room(n, sizeof(int), e)) || !(p->least = room(2 * n, sizeof(double), e)) ||
+        !(p->backward = room(n, sizeof(int), e)) || !(p->note = room(n, sizeof(int), e)) ||
+        !(p->least = room(2 * n, sizeof(double), e)) ||
         !(p->sample = room(p->conf.batch, sizeof(uint32_t), e)))
         return -1;
     for (int i = 0; i < p->conf.batch; i++)
         p->sample[i] = (uint32_t)i;
     return fill(p->data, v, -1) | fill(p->grad, v, -1) | fill(p->keep, n, -1) |
-           fill(p->forward, n, -1) | fill(p->backward, n, -1);
+           fill(p->note, n, -1) | fill(p->forward, n, -1) | fill(p->backward, n, -1);
 }
 
 /* Where shapes did not fit and a size the network can halve would: says so instead. Maps that are
@@ -134,6 +135,26 @@ static int mark_gradients(struct plan *p, struct err *e)
     return 0;
 }
 
+/* The node that reads the first result of node i alone; NULL: none, or it must be left readable. */
+static const struct node *reader_of(const struct plan *p, int i)
+{
+    const struct value *y = &p->g->value[p->g->node[i].out[0]];
+    return y->output || y->reader < 0 ? NULL : &p->node[y->reader];
+}
+
+/* What readers can do, and what writers leave them. */
+static void pass_notes(struct plan *p, int i)
+{
+    struct node *n = &p->node[i];
+    const struct node *reader = reader_of(p, i);
+    n->read_as_norm = reader && reader->op->applies_norm && reader->op->applies_norm(reader);
+    n->read_for_sums = reader && reader->flags & OP_READS_SUMS;
+    for (int k = 0; k < n->nin; k++) {
+        const struct node *writer = &p->node[p->g->value[p->g->node[i].in[k]].node];
+        n->notes[k] = writer->note;
+    }
+}
+
 static int plan_node(struct node *n, struct err *e)
 {
     if (n->backward && !n->op->backward)
@@ -178,12 +199,14 @@ static void wire_memory(struct plan *p, int i, size_t *packed)
     for (int k = 0; k < g->nin; k++) {
         io->x[k] = span_at(p, p->data[g->in[k]]);
         io->dx[k] = n->wants_dx[k] ? span_at(p, p->grad[g->in[k]]) : NULL;
+        io->notes[k] = span_at(p, p->note[p->g->value[g->in[k]].node]);
     }
     for (int k = 0; k < g->nout; k++) {
         io->y[k] = span_at(p, p->data[g->out[k]]);
         io->dy[k] = i == p->loss ? &one : span_at(p, p->grad[g->out[k]]);
     }
     io->keep = span_at(p, p->keep[i]);
+    io->note = span_at(p, p->note[i]);
     io->scratch_forward = span_at(p, p->forward[i]);
     io->scratch_backward = span_at(p, p->backward[i]);
     io->packed = n->need.packed ? p->packed + *packed : NULL;
@@ -247,8 +270,10 @@ struct plan *plan_new(const struct graph *g, struct params *params, struct plan_
     for (int i = 0; !status && i < p->nodes; i++)
         if ((status = infer_node(p, i, e))) explain_size(p, e);
     status = status || mark_gradients(p, e);
-    for (int i = 0; !status && i < p->nodes; i++)
+    for (int i = 0; !status && i < p->nodes; i++) {
+        pass_notes(p, i);
         status = plan_node(&p->node[i], e);
+    }
     if (status || make_memory(p, e)) {
         plan_free(p);
         return NULL;
@@ -267,8 +292,8 @@ void plan_free(struct plan *p)
     dn_free(p->dn);
     mem_slab_free(p->arena, p->arena_bytes);
     mem_slab_free(p->packed, p->packed_bytes);
-    void *const owned[] = {p->node, p->io,   p->shape,   p->wants,    p->span,   p->data,
-                           p->grad, p->keep, p->forward, p->backward, p->sample, p->least};
+    void *const owned[] = {p->node, p->io,   p->shape,   p->wants,    p->span,   p->data, p->grad,
+                           p->keep, p->note, p->forward, p->backward, p->sample, p->least};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         mem_free(owned[i]);
     mem_free(p);

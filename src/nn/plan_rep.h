@@ -17,8 +17,8 @@ struct plan {
     bool *wants;                    /* [values] a gradient */
     struct span *span;              /* every piece of the arena */
     int *data, *grad;               /* [values] span of a value and of its gradient; -1: none */
-    int *keep, *forward,
-        *backward; /* [nodes] span of what a node keeps, and of its scratch; -1: none */
+    int *keep, *note; /* [nodes] span of what a node keeps, and leaves for its reader; -1: none */
+    int *forward, *backward; /* [nodes] of its scratch; -1: none */
     struct dn *dn;
     unsigned char *arena, *packed;
     size_t arena_bytes, packed_bytes;

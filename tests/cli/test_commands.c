@@ -48,6 +48,31 @@ static void simulated_scans(void **state)
     shell_write("study.yaml", study_yaml);
 }
 
+/* One command fills the cache for every other, whichever configuration it is given; killed, it goes
+ * on; what a disk spoils it makes again. */
+static void prepare(void **state)
+{
+    (void)state;
+    succeeds(shell_run("prepare ssl.yaml --set data.cache=whole --quiet"));
+    succeeds(shell_run("ls whole/*.h5 | wc -l | grep -qx 5"));
+    succeeds(shell_run("for t in 0.02 0.03 0.04 0.05 0.06; do "
+                       "timeout -s KILL $t prepare ssl.yaml --quiet; done; "
+                       "prepare ssl.yaml --quiet && diff -r whole references"));
+    succeeds(shell_run("prepare recon.yaml --set fit.steps=3 2>log && ! grep -q references= log && "
+                       "prepare study.yaml && diff -r whole references"));
+    succeeds(shell_run("f=$(ls references/*.h5 | head -1) && "
+                       "printf XXXX | dd of=$f bs=1 seek=20000 conv=notrunc 2>/dev/null && "
+                       "! cmp -s $f whole/${f#*/} && prepare ssl.yaml 2>log && "
+                       "grep -q 'warning.*damaged' log && diff -r whole references"));
+    shell_write("nothing.yaml", "data: {cache: references}\n");
+    assert_int_equal(shell_run("prepare nothing.yaml")->code, 78);
+    assert_int_equal(shell_run("prepare ssl.yaml --set data.scan=x")->code, 78);
+    assert_int_equal(shell_run("prepare ssl.yaml --set data.train=nowhere")->code, 66);
+    succeeds(shell_run("mkdir mixed && cp scans/train/*.h5 mixed && truncate -s 5000 "
+                       "mixed/knee-1-0001.h5"));
+    assert_int_equal(shell_run("prepare ssl.yaml --set data.train=mixed")->code, 65);
+}
+
 static void train_ssl(void **state)
 {
     (void)state;
@@ -110,7 +135,8 @@ static void eval_study(void **state)
 static void every_command_teaches_itself(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"train-ssl", "train-recon", "eval-study", "make-scans"};
+    static const char *const commands[] = {"train-ssl", "train-recon", "eval-study", "make-scans",
+                                           "prepare"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         succeeds(shell_run("%s --help", commands[i]));
         succeeds(shell_run("%s --version", commands[i]));
@@ -126,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(simulated_scans),
+        cmocka_unit_test(prepare),
         cmocka_unit_test(train_ssl),
         cmocka_unit_test(an_interrupted_training_resumes_to_the_same_weights),
         cmocka_unit_test(train_recon),

@@ -129,8 +129,10 @@ static void check_reference(const struct scan *s, const struct shape *t)
         .kernel = 6, .calibration = 0.08, .iterations = 2, .inner_iterations = 3};
     struct reference r = {0};
     struct scan_file *f = scan_open(s, &e);
-    if (!f || reference_init(&r, s, &conf, &e) || scan_read_kspace(s, f, 0, r.raw, &e) ||
-        reference_make(&r, &e))
+    float complex *raw =
+        mem_new((size_t)s->coils * (size_t)s->readout * (size_t)s->phase, sizeof *raw, &e);
+    if (!f || !raw || reference_init(&r, s, &conf, &e) || scan_read_kspace(s, f, 0, raw, &e) ||
+        reference_make(&r, raw, NULL, &e))
         fail_msg("%s", e.text);
     size_t at = 0, n = (size_t)s->height * (size_t)s->width;
     for (size_t i = 0; i < n; i++) {
@@ -140,6 +142,7 @@ static void check_reference(const struct scan *s, const struct shape *t)
     assert_int_equal(at / (size_t)s->width, t->readout / 2 + DOWN - (t->readout - t->height) / 2);
     assert_int_equal(at % (size_t)s->width, t->phase / 2 + RIGHT - (t->phase - t->width) / 2);
     scan_close(f);
+    mem_free(raw);
     reference_release(&r);
 }
 

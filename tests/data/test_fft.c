@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "data/dft.h"
 #include "data/fft.h"
 #include "data/jsense.h"
 #include "scratch.h"
@@ -166,6 +167,56 @@ static void test_fit(void **state)
     assert_memory_equal(y, want, sizeof y);
 }
 
+/* Transform and crop in one is the transform, then the crop: cropped, padded, odd, narrow. */
+static void test_fft_fit(void **state)
+{
+    (void)state;
+    const int cases[][4] = {{64, 37, 32, 32}, {31, 20, 15, 24}, {9, 50, 20, 11}, {7, 5, 7, 5},
+                            {1, 1, 1, 1},     {1, 3, 4, 2},     {40, 16, 40, 16}};
+    for (int k = 0; k < 7; k++) {
+        const int h = cases[k][0], w = cases[k][1], oh = cases[k][2], ow = cases[k][3];
+        float complex x[64 * 50], before[64 * 50], got[32 * 64], want[32 * 64];
+        fill(x, (size_t)(h * w), (uint32_t)k);
+        fill(got, (size_t)(oh * ow), 9);
+        memcpy(before, x, sizeof x);
+        struct fft_fit *fit = fft_fit_new(h, w, oh, ow, &e);
+        struct fft2 *f = fft2_new(h, w, &e);
+        for (int again = 0; again < 2; again++) { /* nothing is left from the first */
+            fft_fit_inverse(fit, x, got);
+            assert_memory_equal(x, before, (size_t)(h * w) * sizeof *x);
+        }
+        fft2_inverse(f, x);
+        image_fit(x, h, w, want, oh, ow);
+        for (int i = 0; i < oh * ow; i++)
+            assert_true(cabsf(got[i] - want[i]) < 2e-6f);
+        fft2_free(f);
+        fft_fit_free(fit);
+    }
+}
+
+/* A few frequencies by matrix are those of the whole transform. */
+static void test_dft(void **state)
+{
+    (void)state;
+    const int cases[][4] = {{64, 37, 26, 26}, {31, 40, 13, 12}, {9, 50, 9, 50},
+                            {8, 8, 8, 8},     {48, 45, 1, 2},   {5, 64, 2, 33}};
+    for (int k = 0; k < 6; k++) {
+        const int h = cases[k][0], w = cases[k][1], rows = cases[k][2], cols = cases[k][3];
+        float complex x[64 * 64], got[64 * 64];
+        fill(x, (size_t)(h * w), (uint32_t)k);
+        struct dft *d = dft_new(h, w, rows, cols, &e);
+        struct fft2 *f = fft2_new(h, w, &e);
+        dft_centre(d, x, got);
+        fft2_forward(f, x);
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < cols; j++)
+                assert_true(cabsf(got[i * cols + j] -
+                                  x[(h / 2 - rows / 2 + i) * w + w / 2 - cols / 2 + j]) < 5e-6f);
+        fft2_free(f);
+        dft_free(d);
+    }
+}
+
 static void test_coils(void **state)
 {
     (void)state;
@@ -186,6 +237,8 @@ int main(void)
         cmocka_unit_test(test_convention_of_numpy),
         cmocka_unit_test(test_repeatable),
         cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_fft_fit),
+        cmocka_unit_test(test_dft),
         cmocka_unit_test(test_coils),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,89 +1,11 @@
-#include "base/mem.h"
 #include "base/par.h"
 #include "data/coils_sim.h"
 #include "data/fft.h"
-#include "data/phantom.h"
+#include "data/phantom_slot.h"
 #include "data/scans.h"
-#include "scratch.h"
+#include "phantom_files.h"
 
 #include <math.h>
-
-static struct err e;
-
-static struct phantom_conf small(void)
-{
-    return (struct phantom_conf){.out = scratch,
-                                 .scans = 2,
-                                 .seed = 5,
-                                 .slices = 3,
-                                 .coils = 4,
-                                 .size = 64,
-                                 .snr = 30,
-                                 .texture = 1};
-}
-
-static struct phantom *scan_new(const struct phantom_conf *c, int scan)
-{
-    struct phantom *p = phantom_new(c, scan, &e);
-    if (!p) fail_msg("%s", e.text);
-    return p;
-}
-
-static const char *written(const char *name, struct phantom_conf c, int scan)
-{
-    const char *path = scratch_path(name);
-    struct phantom *p = scan_new(&c, scan);
-    if (phantom_write(p, path, NULL, NULL, &e)) fail_msg("%s", e.text);
-    phantom_free(p);
-    return path;
-}
-
-static char *bytes_of(const char *path, size_t *n)
-{
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    assert_int_equal(fseek(f, 0, SEEK_END), 0);
-    *n = (size_t)ftell(f);
-    rewind(f);
-    char *b = mem_new(*n, 1, &e);
-    assert_int_equal(fread(b, 1, *n, f), *n);
-    fclose(f);
-    return b;
-}
-
-static bool same_files(const char *a, const char *b)
-{
-    size_t n, m;
-    char *x = bytes_of(a, &n), *y = bytes_of(b, &m);
-    bool same = n == m && memcmp(x, y, n) == 0;
-    mem_free(x);
-    mem_free(y);
-    return same;
-}
-
-static float complex *kspace_of(const char *path, size_t *n)
-{
-    struct h5_info info;
-    struct h5 *f = h5_open(path, &e);
-    assert_non_null(f);
-    assert_int_equal(h5_describe(f, "kspace", &info, &e), 0);
-    *n = (size_t)(info.dim[0] * info.dim[1] * info.dim[2] * info.dim[3]);
-    float complex *k = mem_new(*n, sizeof *k, &e);
-    assert_int_equal(h5_read_c64(f, "kspace", 4, NULL, info.dim, k, &e), 0);
-    h5_close(f);
-    return k;
-}
-
-static float *rss_of(const char *path, int slices, int size)
-{
-    const int64_t dim[3] = {slices, size, size};
-    struct h5 *f = h5_open(path, &e);
-    assert_non_null(f);
-    float *x = mem_new((size_t)slices * (size_t)size * (size_t)size, sizeof *x, &e);
-    assert_int_equal(h5_read_f32(f, "reconstruction_rss", 3, NULL, dim, x, &e), 0);
-    h5_close(f);
-    return x;
-}
 
 static void test_bytes_follow_from_the_seed(void **state)
 {
@@ -213,7 +135,7 @@ static void test_sensitivities_are_smooth(void **state)
         struct fft2 *fft = fft2_new(H, W, &e);
         double centre = 0;
         for (int i = 0; i < coils; i++) {
-            assert_int_equal(coil_map(&a, i, 7, H, W, mm, map, &e), 0);
+            assert_int_equal(coil_map(&a, i, 7, H, W, mm, mm, map, &e), 0);
             double worst = 0, peak = 0, low = 0, all = 0;
             for (int y = 0; y < H; y++)
                 for (int x = 0; x < W; x++) {
@@ -255,7 +177,7 @@ static enum kind kind_of(struct amplitude a)
 static void test_fat_suppression(void **state)
 {
     (void)state;
-    enum { N = 160, S = 4 };
+    enum { N = 160, S = 8 };
     struct phantom_conf c = small();
     c.size = N;
     c.slices = S;
@@ -285,6 +207,129 @@ static void test_fat_suppression(void **state)
     assert_true(mean[1][FAT] > 0.05 * mean[0][FAT]);   /* but not all of it */
     assert_true(fabs(mean[1][MUSCLE] / mean[0][MUSCLE] - 1) < 0.15);
     assert_true(mean[1][FLUID] > 1.2 * mean[1][MUSCLE] && mean[1][FLUID] > 2 * mean[1][FAT]);
+}
+
+/* On the axis of a circle of radius a, at a distance z from its plane, the field is
+ * 2 pi a^2 / (a^2 + z^2)^1.5 in units of mu_0 I / 4 pi; here of 24 straight pieces 5 mm thick. */
+static void test_field_of_a_loop(void **state)
+{
+    (void)state;
+    struct coil_array a;
+    coil_array_draw(&a, 1, rng_make(3, RNG_TEST, 0, 0));
+    const struct coil *c = &a.coil[0];
+    for (double z = 5; z < 120; z += 5) {
+        struct vec3 p = {c->at.x - (float)(z * cos(c->angle)), c->at.y - (float)(z * sin(c->angle)),
+                         c->at.z};
+        double exact = 2 * M_PI * pow(c->radius, 2) / pow(pow(c->radius, 2) + z * z + 25, 1.5);
+        double complex got = (double complex)(coil_at(&a, 0, p) / c->gain);
+        assert_true(fabs(cabs(got) / exact - 1) < 2e-5);
+        /* towards the axis of the array or away from it: Bx - i By turns against the angle */
+        double complex turned = got * cexp(I * (double)c->angle);
+        assert_true(fabs(cimag(turned)) < 1e-4 * cabs(turned));
+    }
+}
+
+/* A slice is the mean over its thickness and a voxel over its sides: against thin slices and small
+ * voxels of the same knee. */
+static void test_partial_volume(void **state)
+{
+    (void)state;
+    enum { N = 64, FINE = 256, F = FINE / N, THIN = 16 };
+    struct phantom_conf c = small();
+    c.slices = 1;
+    c.coils = 1;
+    c.snr = 1e6;
+    c.slice_mm = 8;
+    c.readout = c.width = N;
+    c.contrast = PHANTOM_NON_FS;
+    struct phantom *p = scan_new(&c, 0);
+    p->fat_shift_mm = 0;
+    struct slot s;
+    assert_int_equal(slot_init(&s, p, &e), 0);
+    assert_int_equal(slot_simulate(&s, p, 0), 0);
+    const float *thick = s.rss;
+    struct coil_array a;
+    coil_array_draw(&a, 1, rng_make(c.seed, RNG_SIMULATE, 0, 1));
+    double error = 0, power = 0, point_error = 0, gain = 0, sum = 0;
+    static double mean[N * N], point[N * N], got[N * N];
+    for (int i = 6; i < N - 6; i++)
+        for (int j = 6; j < N - 6; j++) {
+            const int at = i * N + j;
+            struct vec3 w = {(float)(j - N / 2) * 140 / N, 0, (float)(N / 2 - i) * 140 / N};
+            for (int k = 0; k < THIN * F * F; k++) {
+                struct vec3 v = w;
+                v.x += ((float)(k % F) - 0.5f * (F - 1)) * 140 / FINE;
+                v.z += ((float)(k / F % F) - 0.5f * (F - 1)) * 140 / FINE;
+                v.y += ((float)(k / F / F) + 0.5f - 0.5f * THIN) * 8 / THIN;
+                struct amplitude m = phantom_object(p, v, 0.1f);
+                mean[at] += (double)(m.water + m.fat) / (THIN * F * F);
+            }
+            struct amplitude m = phantom_tissue(p, 0, i, j);
+            point[at] = (double)(m.water + m.fat);
+            got[at] = thick[at] / (double)cabsf(coil_at(&a, 0, w));
+            gain += got[at];
+            sum += mean[at];
+        }
+    gain /= sum;
+    /* over blocks of voxels: the truncation of k-space rings from one to the next */
+    for (int i = 6; i < N - 9; i += 4)
+        for (int j = 6; j < N - 9; j += 4) {
+            double block[3] = {0};
+            for (int k = 0; k < 16; k++) {
+                const int at = (i + k / 4) * N + j + k % 4;
+                block[0] += got[at] / gain;
+                block[1] += mean[at];
+                block[2] += point[at];
+            }
+            error += pow(block[0] - block[1], 2);
+            point_error += pow(block[2] - block[1], 2);
+            power += block[1] * block[1];
+        }
+    slot_release(&s);
+    phantom_free(p);
+    assert_true(sqrt(error / power) < 0.02);
+    assert_true(error < 0.5 * point_error);
+}
+
+/* What a preset says is what the file has. */
+static void test_presets(void **state)
+{
+    (void)state;
+    static const struct {
+        int preset, size, slices, coils, readout, width, left, right;
+    } as[] = {
+        {PRESET_DEMO, 160, 8, 8, 320, 184, 0, 184},
+        {PRESET_SMALL, 320, 8, 8, 320, 320, 0, 320},
+        {PRESET_FULL, 320, 35, 15, 640, 368, 18, 350},
+        {PRESET_FULL, 32, 35, 15, 64, 36, 2, 35},
+    };
+    for (size_t i = 0; i < sizeof as / sizeof *as; i++) {
+        struct phantom_conf c = {.preset = as[i].preset, .size = as[i].size, .padding = -1};
+        struct phantom_shape s = phantom_shape(&c, 0);
+        assert_true(s.slices == as[i].slices && s.coils == as[i].coils);
+        assert_true(s.readout == as[i].readout && s.width == as[i].width);
+        assert_true(s.left == as[i].left && s.right == as[i].right);
+    }
+    /* widths and their acquired columns as fastMRI has them: y / 2 - center, + maximum + 1 */
+    static const int known[][3] = {{368, 18, 350}, {372, 19, 354}, {320, 16, 304},
+                                   {322, 16, 306}, {400, 20, 380}, {388, 19, 369}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        struct phantom_conf c = {
+            .preset = PRESET_FULL, .size = 320, .padding = -1, .width = known[i][0]};
+        struct phantom_shape s = phantom_shape(&c, 0);
+        assert_true(s.left == known[i][1] && s.right == known[i][2]);
+    }
+    int seen[512] = {0}, fewest = 99, most = 0;
+    for (int i = 0; i < 400; i++) {
+        struct phantom_conf c = {.preset = PRESET_FASTMRI, .size = 320, .padding = -1, .seed = 3};
+        struct phantom_shape s = phantom_shape(&c, i);
+        seen[s.width]++;
+        fewest = s.slices < fewest ? s.slices : fewest;
+        most = s.slices > most ? s.slices : most;
+        assert_true(s.readout == 640 && s.coils == 15 && s.left > 0 && s.right <= s.width);
+    }
+    assert_true(abs(seen[368] - 214) < 50 && abs(seen[372] - 164) < 50); /* of 400, 5 sigma */
+    assert_true(fewest == 30 && most == 40);
 }
 
 static void test_header_and_layout(void **state)
@@ -325,7 +370,7 @@ static void test_header_and_layout(void **state)
     mem_free(k);
 }
 
-static void test_run_refuses_to_overwrite(void **state)
+static void test_run_keeps_what_is_there(void **state)
 {
     (void)state;
     struct phantom_conf c = small();
@@ -337,6 +382,13 @@ static void test_run_refuses_to_overwrite(void **state)
     snprintf(second, sizeof second, "%s/knee-%d-0001.h5", c.out, (int)c.seed);
     if (phantom_run(&c, true, &e)) fail_msg("%s", e.text);
     assert_int_equal(access(second, R_OK), 0);
+    struct stat was, is;
+    assert_int_equal(stat(second, &was), 0);
+    c.scans = 3; /* what is there with the same parameters is kept, the rest is made */
+    if (phantom_run(&c, true, &e)) fail_msg("%s", e.text);
+    assert_int_equal(stat(second, &is), 0);
+    assert_true(was.st_ino == is.st_ino && was.st_mtim.tv_nsec == is.st_mtim.tv_nsec);
+    c.scans = 2;
     size_t n;
     char *old = bytes_of(second, &n);
     c.snr = 60;
@@ -361,7 +413,7 @@ static void test_refuses_what_cannot_be(void **state)
     (void)state;
     struct phantom_conf c = small();
     c.readout = 63;
-    assert_null(phantom_new(&c, 0, &e));
+    assert_null(phantom_new(&c, NULL, 0, &e));
     assert_int_equal(e.code, ERR_USAGE);
     assert_non_null(strstr(e.text, "readout"));
     c = small();
@@ -389,9 +441,16 @@ static void test_command(void **state)
         const char *words;
         int code;
     } runs[] = {
-        {"--scans 2 --slices 2 --coils 2 --size 32 --seed 9 --quiet --threads 1", 0},
-        {"--scans 2 --slices 2 --coils 2 --size 32 --seed 9 --quiet", ERR_USAGE}, /* exists */
-        {"--scans 2 --slices 2 --coils 2 --size 32 --seed 9 --quiet --overwrite true", 0},
+        {"--scans 1 --slices 2 --coils 2 --size 32 --seed 9 --quiet --threads 1", 0},
+        {"--scans 2 --slices 2 --coils 2 --size 32 --seed 9", 0},         /* the first is there */
+        {"--scans 2 --slices 2 --coils 3 --size 32 --seed 9", ERR_USAGE}, /* others are there */
+        {"--scans 2 --slices 2 --coils 3 --size 32 --seed 9 --overwrite true", 0},
+        {"--defect spyke", ERR_USAGE},
+        {"--defects 1.5", ERR_USAGE},
+        {"--anatomy nowhere.nii", ERR_NOINPUT},
+        {"--anatomy x.nii --contrast fs", ERR_USAGE},
+        {"--preset huge", ERR_USAGE},
+        {"--scans 500 --size 1024 --slices 256 --coils 64 --seed 8", ERR_IO}, /* no room */
         {"--scans none", ERR_USAGE},
         {"--size 64 --width 32", ERR_USAGE},
     };
@@ -402,6 +461,13 @@ static void test_command(void **state)
         assert_true(WIFEXITED(rc));
         if (WEXITSTATUS(rc) != runs[i].code) fail_msg("'%s' exits %d", line, WEXITSTATUS(rc));
     }
+    /* a signal in the middle of a scan leaves no part of a file behind */
+    snprintf(
+        line, sizeof line,
+        "timeout --preserve-status -s INT 2 '%s/src/data/make-scans' '%s/stopped' --preset full "
+        "--quiet 2>'%s/out'; test $? = %d && test -z \"$(ls -A '%s/stopped')\"",
+        build, scratch, scratch, ERR_STOPPED, scratch);
+    assert_int_equal(system(line), 0);
     char folder[128];
     snprintf(folder, sizeof folder, "%s/cli", scratch);
     const char *paths[] = {folder};
@@ -420,8 +486,11 @@ int main(void)
         cmocka_unit_test(test_background_is_noise),
         cmocka_unit_test(test_sensitivities_are_smooth),
         cmocka_unit_test(test_fat_suppression),
+        cmocka_unit_test(test_field_of_a_loop),
+        cmocka_unit_test(test_partial_volume),
         cmocka_unit_test(test_header_and_layout),
-        cmocka_unit_test(test_run_refuses_to_overwrite),
+        cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_run_keeps_what_is_there),
         cmocka_unit_test(test_refuses_what_cannot_be),
         cmocka_unit_test(test_command),
     };

@@ -45,5 +45,6 @@ check_header 'Random123/' 'base/rng.c'
 check_header '(oneapi/dnnl/)?dnnl' 'nn/dn.c'
 check_header 'fftw3' 'data/fft.c'
 check_header 'expat' 'data/mrd_header.c'
+check_header 'nifti' 'data/anatomy.c'
 
 exit $bad

@@ -34,7 +34,7 @@ static double tolerance(bool rounded, size_t numbers)
 
 #define SHAPE(n, h, w, in, out, side, up)                                                          \
     {                                                                                              \
-        n, h, w, in, out, in, side, up, true, true, true, 1.0f, NN_FP32                            \
+        n, h, w, in, out, in, side, up, true, true, true, 1.0f, {{0}}, NN_FP32                     \
     }
 
 static const struct conv_conf shapes[] = {
@@ -169,7 +169,7 @@ static bool takes(const struct choice *v, const struct conv_conf *shape)
 
 static void describe(const struct choice *v, const struct conv_conf *c, char *text, size_t size)
 {
-    struct conv_need need;
+    struct conv_need need = {0};
     void *k = v->kernel->make(c, v->isa, dn, &need, NULL);
     assert_non_null(k);
     v->kernel->describe(k, text, size);
@@ -204,22 +204,51 @@ static bool next_choice(struct choice *v, const struct conv_conf *c)
     }
 }
 
+static void blame(const struct choice *v, const struct conv_conf *c, int array, const char *what);
+
+/* What a kernel has summed up against y; single precision over a few pixels is allowed. */
+static void check_sums(const struct choice *v, const struct conv_conf *c,
+                       const struct conv_need *need, const float *y, const double *sums)
+{
+    const int channels = c->out;
+    const size_t pixels = shape_len(out_of(c)) / (size_t)(c->n * channels);
+    for (int i = 0; i < c->n; i++)
+        for (int o = 0; o < channels; o++) {
+            double sum = 0.0, squares = 0.0, size = 0.0, found[2] = {0.0, 0.0};
+            for (size_t p = 0; p < pixels; p++) {
+                const double x = (double)y[((size_t)i * pixels + p) * (size_t)channels + (size_t)o];
+                sum += x, squares += x * x, size += fabs(x);
+            }
+            for (int p = 0; p < need->parts; p++)
+                for (int k = o; k < need->columns; k += channels)
+                    for (int q = 0; q < 2; q++)
+                        found[q] += sums[((i * need->parts + p) * 2 + q) * need->columns + k];
+            if (fabs(found[0] - sum) > 1e-6 * size || fabs(found[1] - squares) > 1e-6 * squares)
+                blame(v, c, Y, "has other sums");
+        }
+}
+
 /* All passes that `c` asks for. */
 static void run(const struct choice *v, const struct conv_conf *c, struct arrays *a)
 {
-    struct conv_need need;
+    struct conv_need need = {0};
     void *k = v->kernel->make(c, v->isa, dn, &need, NULL);
     assert_non_null(k);
     void *packed = guarded(need.packed), *forward = guarded(need.forward);
     for (int i = Y; i <= DB; i++)
         memset(a->at[i], 0xff, a->len[i] * sizeof(float));
+    const size_t bytes = (size_t)(c->n * need.parts * 2 * need.columns) * sizeof(double);
+    double *sums = need.parts ? guarded(bytes) : NULL;
     v->kernel->pack(k, a->at[W], c->bias ? a->at[B] : NULL, packed);
-    v->kernel->forward(k, (const float *const[]){a->at[X], NULL}, packed, a->at[Y], forward);
+    v->kernel->forward(k, &(struct conv_x){.at = {a->at[X], NULL}}, packed, a->at[Y], sums,
+                       forward);
+    if (sums) check_sums(v, c, &need, a->at[Y], sums);
+    if (sums) release(sums, bytes);
     release(forward, need.forward);
     if (c->backward) {
         void *backward = guarded(need.backward);
         v->kernel->backward(
-            k, &(struct conv_gradient){.x = {a->at[X], NULL},
+            k, &(struct conv_gradient){.x.at = {a->at[X], NULL},
                                        .y = a->at[Y],
                                        .dy = a->at[DY],
                                        .packed = packed,

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/par.h"
 #include "base/rng.h"
+#include "nn/dn.h"
 #include "nn/plan_rep.h"
 #include "nn/unet.h"
 
@@ -270,6 +271,58 @@ static void test_sharing_changes_nothing(void **state)
         mem_free(grad);
         params_free(p);
         graph_free(g);
+    }
+}
+
+/* Norms before a convolution, a transposed one, and a joined map; `visible`: their results are
+ * outputs, and so must be written. */
+static struct graph *norms_graph(bool visible)
+{
+    struct graph *g = graph_new();
+    const int x = graph_input(g, "input", 3);
+    int a = nn_conv(g, x, "a", 20, 3, true), norm[3];
+    norm[0] = a = nn_leaky_relu(g, nn_instancenorm(g, a, "a.norm", false), 0.2f);
+    a = nn_conv(g, a, "b", 40, 3, false);
+    norm[1] = a = nn_groupnorm(g, nn_maxpool(g, a), "b.norm", 10, true);
+    a = nn_deconv(g, a, "up", 20, true);
+    norm[2] = a = nn_relu(g, nn_instancenorm(g, a, "up.norm", true));
+    a = nn_conv(g, nn_concat(g, a, nn_conv(g, x, "skip", 12, 3, true)), "c", 3, 3, true);
+    for (int k = 0; visible && k < 3; k++)
+        graph_output(g, graph_name(g, norm[k], "norm%d", k));
+    graph_output(g, graph_name(g, a, "y"));
+    graph_output(g, nn_l2(g, a, graph_input(g, "target", 3)));
+    struct err e = {0};
+    assert_int_equal(graph_seal(g, &e), 0);
+    return g;
+}
+
+/* Norms that are applied by who reads them, against norms that are written: not a bit differs. */
+static void test_who_applies_a_norm_changes_nothing(void **state)
+{
+    (void)state;
+    for (int k = 0; k < PRECISIONS; k++) {
+        const struct plan_conf conf = {
+            .batch = 2, .height = 22, .width = 36, .training = true, .precision = precisions[k]};
+        struct graph *hidden = norms_graph(false), *visible = norms_graph(true);
+        struct params *p = params_for(hidden);
+        float *grad = mem_new(p->len, sizeof *grad, NULL);
+        struct plan *a = plan_or_fail(hidden, p, conf), *b = plan_or_fail(visible, p, conf);
+        int applied = 0;
+        for (int i = 0; i < a->nodes; i++)
+            applied += a->node[i].note.tile > 0;
+        if (dn_isa() >= DN_ISA_AMX && precisions[k] != NN_FP32_DIRECT) assert_int_equal(applied, 3);
+        run_both(a, 1);
+        memcpy(grad, p->grad, p->len * sizeof *grad);
+        run_both(b, 1);
+        same_outputs(a, b);
+        assert_true(plan_loss(a) == plan_loss(b));
+        same_floats(p->grad, grad, p->len);
+        plan_free(a);
+        plan_free(b);
+        params_free(p);
+        mem_free(grad);
+        graph_free(hidden);
+        graph_free(visible);
     }
 }
 
@@ -633,6 +686,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena),
         cmocka_unit_test(test_sharing_changes_nothing),
+        cmocka_unit_test(test_who_applies_a_norm_changes_nothing),
         cmocka_unit_test(test_memory_of_the_ssl_net),
         cmocka_unit_test(test_a_step_allocates_nothing),
         cmocka_unit_test(test_threads_change_no_forward_bit),

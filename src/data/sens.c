@@ -1,0 +1,167 @@
+#include "data/sens.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LANES = 16, PAIR = LANES / 2 }; /* eight complex numbers, real and imaginary alternating */
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+
+/* (im, re) of every (re, im). */
+static lanes swapped(lanes v)
+{
+    return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+}
+static const lanes times_i = {-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1};
+
+struct sens {
+    int coils, k, h, w;
+    float *down;          /* (h, 2, k): real and imaginary parts of exp(2 pi i (v - row) y / h) */
+    float complex *along; /* (w, k), likewise; both with 1 / sqrt of the side */
+    lanes *line;          /* (coil, k): kernels transformed along w, at eight columns */
+    lanes *map;           /* (coil): maps at eight pixels of a row */
+};
+
+struct sens *sens_new(int coils, int k, int row, int col, int h, int w, struct err *e)
+{
+    struct sens *s = mem_new(1, sizeof *s, e);
+    if (!s) return NULL;
+    *s = (struct sens){.coils = coils, .k = k, .h = h, .w = w};
+    const size_t n = (size_t)k, c = (size_t)coils;
+    if (!(s->down = mem_new(2 * n * (size_t)h, sizeof *s->down, e)) ||
+        !(s->along = mem_new(n * (size_t)w, sizeof *s->along, e)) ||
+        !(s->line = mem_new(c * n, sizeof *s->line, e)) ||
+        !(s->map = mem_new(c, sizeof *s->map, e))) {
+        sens_free(s);
+        return NULL;
+    }
+    for (int y = 0; y < h; y++)
+        for (int v = 0; v < k; v++) {
+            double turn = 2.0 * M_PI * (v - row) * (y - h / 2) / h;
+            s->down[2 * k * y + v] = (float)(cos(turn) / sqrt(h));
+            s->down[2 * k * y + k + v] = (float)(sin(turn) / sqrt(h));
+        }
+    for (int x = 0; x < w; x++)
+        for (int u = 0; u < k; u++) {
+            double turn = 2.0 * M_PI * (u - col) * (x - w / 2) / w;
+            s->along[k * x + u] = (float complex)(cexp(turn * I) / sqrt(w));
+        }
+    return s;
+}
+
+void sens_free(struct sens *s)
+{
+    if (!s) return;
+    mem_free(s->down);
+    mem_free(s->along);
+    mem_free(s->line);
+    mem_free(s->map);
+    mem_free(s);
+}
+
+/* line = the rows of every kernel, transformed, at columns [x, x + n). */
+static void transform_lines(struct sens *s, const float complex *kernels, int x, int n)
+{
+    const int k = s->k;
+    for (int i = 0; i < s->coils * k; i++) {
+        float *to = (float *)(s->line + i);
+        for (int p = 0; p < n; p++) {
+            const float complex *e = s->along + (size_t)(x + p) * (size_t)k;
+            float re = 0.0f, im = 0.0f;
+            for (int u = 0; u < k; u++) {
+                float ar = crealf(kernels[i * k + u]), ai = cimagf(kernels[i * k + u]);
+                re += ar * crealf(e[u]) - ai * cimagf(e[u]);
+                im += ar * cimagf(e[u]) + ai * crealf(e[u]);
+            }
+            to[2 * p] = re;
+            to[2 * p + 1] = im;
+        }
+    }
+}
+
+/* Both elements of a pair become their sum. */
+static lanes pair_sum(lanes v)
+{
+    return v + swapped(v);
+}
+
+/* map = all coils at row y of those columns, not normalised; returns 1 / their root-sum-of-squares,
+ * or 0. */
+static lanes transform_row(struct sens *s, int y)
+{
+    const int k = s->k;
+    const float *re = s->down + (size_t)(2 * k) * (size_t)y, *im = re + k;
+    lanes total = {0};
+    for (int c = 0; c < s->coils; c++) {
+        const lanes *line = s->line + c * k;
+        lanes a = {0}, b = {0};
+        for (int v = 0; v < k; v++) {
+            a += re[v] * line[v];
+            b += im[v] * line[v];
+        }
+        lanes m = a + times_i * swapped(b);
+        s->map[c] = m;
+        total += m * m;
+    }
+    total = pair_sum(total);
+    lanes scale;
+    for (int i = 0; i < LANES; i++)
+        scale[i] = total[i] > 0.0f ? 1.0f / sqrtf(total[i]) : 0.0f;
+    return scale;
+}
+
+static lanes load(const float complex *from, int n)
+{
+    lanes v = {0};
+    if (n == PAIR)
+        memcpy(&v, from, sizeof v);
+    else
+        memcpy(&v, from, (size_t)n * sizeof *from);
+    return v;
+}
+
+void sens_maps(struct sens *s, const float complex *kernels, float complex *maps)
+{
+    const size_t plane = (size_t)s->h * (size_t)s->w;
+    for (int x = 0; x < s->w; x += PAIR) {
+        const int n = s->w - x < PAIR ? s->w - x : PAIR;
+        transform_lines(s, kernels, x, n);
+        for (int y = 0; y < s->h; y++) {
+            const lanes scale = transform_row(s, y);
+            float complex *to = maps + (size_t)y * (size_t)s->w + (size_t)x;
+            for (int c = 0; c < s->coils; c++) {
+                lanes m = scale * s->map[c];
+                memcpy(to + (size_t)c * plane, &m, (size_t)n * sizeof *to);
+            }
+        }
+    }
+}
+
+void sens_combine(struct sens *s, const float complex *kernels, const float complex *images,
+                  float complex *out, float *rss)
+{
+    const size_t plane = (size_t)s->h * (size_t)s->w;
+    for (int x = 0; x < s->w; x += PAIR) {
+        const int n = s->w - x < PAIR ? s->w - x : PAIR;
+        transform_lines(s, kernels, x, n);
+        for (int y = 0; y < s->h; y++) {
+            const lanes scale = transform_row(s, y);
+            const size_t at = (size_t)y * (size_t)s->w + (size_t)x;
+            lanes re = {0}, im = {0}, energy = {0};
+            for (int c = 0; c < s->coils; c++) {
+                lanes v = load(images + (size_t)c * plane + at, n), m = s->map[c];
+                re += m * v;          /* mr vr, mi vi */
+                im += m * swapped(v); /* mr vi, mi vr */
+                energy += v * v;
+            }
+            re = scale * pair_sum(re);
+            im = scale * pair_sum(times_i * im);
+            energy = pair_sum(energy);
+            for (int i = 0; i < n; i++) {
+                out[at + (size_t)i] = re[2 * i] - im[2 * i] * I;
+                if (rss) rss[at + (size_t)i] = sqrtf(energy[2 * i]);
+            }
+        }
+    }
+}
