@@ -167,5 +167,6 @@ const char *cfg_where(const struct cfg *c, const char *key);
 
 /* Writes every key with its value, as YAML that cfg_load reads back to the same struct. */
 int cfg_write(const struct cfg_field *fields, const void *conf, FILE *out);
-/* Writes every key with type, default, range, unit and help, for people. */
+/* Writes every key with type, default, range, unit and help, for people: as text, as Markdown. */
 void cfg_help(const struct cfg_field *fields, FILE *out);
+void cfg_markdown(const struct cfg_field *fields, FILE *out);

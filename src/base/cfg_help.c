@@ -33,8 +33,9 @@ static const char *range_text(char *out, size_t size, const struct cfg_field *f,
     return out;
 }
 
-static const char *type_text(char *out, size_t size, const struct cfg_field *f)
+const char *cfg_type_text(char out[CFG_TYPE_TEXT_MAX], const struct cfg_field *f)
 {
+    const size_t size = CFG_TYPE_TEXT_MAX;
     switch (f->type) {
     case CFG_TYPE_BOOL:
         snprintf(out, size, "true or false");
@@ -150,7 +151,7 @@ static void show(const struct help *h, const struct cfg_field *fields, int inden
                  const char *prefix)
 {
     for (const struct cfg_field *f = fields; f && f->key; f++) {
-        char type[512], meaning[1024];
+        char type[CFG_TYPE_TEXT_MAX], meaning[1024];
         const char *path = arena_print(h->arena, "%s%s", prefix, f->key);
         const char *below = arena_print(h->arena, "%s%s.", prefix, f->key);
         if (!path || !below) return;
@@ -165,7 +166,7 @@ static void show(const struct help *h, const struct cfg_field *fields, int inden
             show(h, f->group, indent, below);
             continue;
         }
-        snprintf(meaning, sizeof meaning, "%s (%s)", f->help, type_text(type, sizeof type, f));
+        snprintf(meaning, sizeof meaning, "%s (%s)", f->help, cfg_type_text(type, f));
         row(h, indent, path, !f->def ? "required" : *f->def ? f->def : "\"\"", meaning);
         if (f->kinds) show_kinds(h, f, indent + 2, path);
     }

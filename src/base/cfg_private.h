@@ -78,5 +78,10 @@ struct cfg_nearest {
 struct cfg_nearest cfg_nearest_to(const char *word, size_t len);
 void cfg_offer(struct cfg_nearest *n, const char *candidate);
 
+/* "whole number, 1 to 64 images", "one of l2, l1": what a field takes, into `out`, and returns it.
+ */
+enum { CFG_TYPE_TEXT_MAX = 512 };
+const char *cfg_type_text(char out[CFG_TYPE_TEXT_MAX], const struct cfg_field *f);
+
 /* cfg_help for a command line: keys as "--options", `positional` as the argument. */
 void cfg_help_options(const struct cfg_field *fields, const char *positional, FILE *out);

@@ -13,7 +13,7 @@
 enum { MAX_THREADS = 4096 };
 
 struct options {
-    bool check, explain, resume, quiet, help, version;
+    bool check, explain, resume, quiet, help, markdown, version;
     int threads;
     const char *argument; /* the one positional argument */
     struct arena arena;
@@ -27,11 +27,13 @@ static const struct flag {
     const char *help;
 } flags[] = {
     {"--check", offsetof(struct options, check),
-     "test the configuration, print it in full, run nothing"},
+     "test the configuration, print it in full, and what it would take; run nothing"},
     {"--explain", offsetof(struct options, explain), "say what the run would do, in figures"},
     {"--resume", offsetof(struct options, resume), "go on from the last checkpoint"},
-    {"--quiet", offsetof(struct options, quiet), "no progress on stderr"},
+    {"--quiet", offsetof(struct options, quiet),
+     "no progress on stderr; with --check, no estimate"},
     {"--help", offsetof(struct options, help), "this text"},
+    {"--help-markdown", offsetof(struct options, markdown), "the keys as a page in Markdown"},
     {"--version", offsetof(struct options, version), "name and version"},
     {NULL, 0, NULL},
 };
@@ -157,7 +159,7 @@ static int read_options(const struct command *c, struct options *o, int argc, ch
         else if (option ? take_word(c, o, argv, &i, e) : take_argument(o, argv[i], e))
             return -1;
     }
-    if (o->help || o->version || o->argument) return 0;
+    if (o->help || o->markdown || o->version || o->argument) return 0;
     return err_set(e, ERR_USAGE,
                    c->positional ? "the argument '%s' is missing"
                                  : "the configuration file is missing",
@@ -204,6 +206,13 @@ static void print_help(const struct command *c)
            "75 stopped by a signal with the state saved, 78 wrong configuration.\n");
 }
 
+static void print_markdown(const struct command *c)
+{
+    printf("## %s\n\n%c%s.%s\n", c->name, toupper((unsigned char)c->summary[0]), c->summary + 1,
+           c->positional ? " Its keys are options: `a.b_c` is `--a.b-c`." : "");
+    cfg_markdown(c->fields, stdout);
+}
+
 /* "NAME: error: " before every line, so that each is found by its beginning. */
 static int report(const struct command *c, const struct err *e)
 {
@@ -243,6 +252,8 @@ static int perform(const struct command *c, const struct options *o, const void 
     if (o->check) {
         printf("# configuration is valid\n");
         cfg_write(c->fields, conf, stdout);
+        fflush(stdout); /* an estimate takes seconds */
+        if (c->estimate && !cli->quiet && c->estimate(conf, cli, e)) return -1;
     }
     if (o->explain) return c->explain(conf, cli, e);
     if (o->check) return 0;
@@ -280,6 +291,8 @@ int cli_main(const struct command *command, int argc, char **argv)
         err_hint(&e, "'%s --help' shows how to use it", command->name);
     else if (o.help)
         print_help(command);
+    else if (o.markdown)
+        print_markdown(command);
     else if (o.version)
         printf("%s (ssfd) %s\n", command->name, cli_version());
     else

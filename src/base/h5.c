@@ -41,7 +41,12 @@ void h5_hush(void)
 
 static herr_t take_innermost(unsigned n, const H5E_error2_t *entry, void *text)
 {
-    if (n == 0 && entry->desc) snprintf(text, 512, "%s", entry->desc);
+    if (n != 0 || !entry->desc) return 0;
+    /* Of what the system said, its words; the rest, two lines of addresses, is for the library. */
+    static const char says[] = "error message = '";
+    const char *words = strstr(entry->desc, says);
+    const char *from = words ? words + strlen(says) : entry->desc;
+    snprintf(text, 512, "%.*s", words ? (int)strcspn(from, "'") : 511, from);
     return 0;
 }
 

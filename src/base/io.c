@@ -105,6 +105,15 @@ int io_stream_end(struct io_stream *s, bool keep, struct err *e)
     return 0;
 }
 
+int io_rename(const char *from, const char *to, struct err *e)
+{
+    if (rename(from, to))
+        return err_set(e, ERR_IO, "%s: cannot be put in place: %s", to, strerror(errno));
+    if (sync_directory(to))
+        return err_set(e, ERR_IO, "%s: its directory cannot be flushed: %s", to, strerror(errno));
+    return 0;
+}
+
 static char *read_all(int fd, const char *path, size_t max, size_t *len, struct err *e)
 {
     char *text = mem_new(max + 1, 1, e); /* one more: a byte beyond `max` shows the file grew */

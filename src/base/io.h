@@ -24,6 +24,9 @@ int io_stream_begin(struct io_stream *s, const char *path, struct err *e);
  * zeroed struct: nothing to do. */
 int io_stream_end(struct io_stream *s, bool keep, struct err *e);
 
+/* Renames, replacing what is there, and flushes the directory: after it the name is on the disk. */
+int io_rename(const char *from, const char *to, struct err *e);
+
 /* The content of a regular file of at most `max` bytes, as a new NUL-ended string (mem_free); its
  * length in *len. ERR_NOINPUT when it cannot be read, ERR_DATA when it is larger. */
 char *io_read_text(const char *path, size_t max, size_t *len, struct err *e);

@@ -20,6 +20,7 @@ void stop_on_signals(void)
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGUSR1, &act, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow: the write fails, and is reported */
 }
 
 bool stop_requested(void)

@@ -230,6 +230,103 @@ void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float compl
     }
 }
 
+struct fft_mask {
+    int w;
+    float complex *line; /* aligned alike for every row: the same bits */
+    fftwf_plan forward, inverse;
+};
+
+struct fft_mask *fft_mask_new(int w, struct err *e)
+{
+    struct fft_mask *f = mem_new(1, sizeof *f, e);
+    if (!f) return NULL;
+    f->w = w;
+    if ((f->line = mem_new((size_t)w, sizeof *f->line, e))) {
+        pthread_mutex_lock(&planner);
+        f->forward = fftwf_plan_dft_1d(w, f->line, f->line, FFTW_FORWARD, FFTW_ESTIMATE);
+        f->inverse = fftwf_plan_dft_1d(w, f->line, f->line, FFTW_BACKWARD, FFTW_ESTIMATE);
+        pthread_mutex_unlock(&planner);
+        if (f->forward && f->inverse) return f;
+        err_set(e, ERR_FAILED, "no Fourier transform of %d could be planned", w);
+    }
+    fft_mask_free(f);
+    return NULL;
+}
+
+void fft_mask_free(struct fft_mask *f)
+{
+    if (!f) return;
+    pthread_mutex_lock(&planner);
+    if (f->forward) fftwf_destroy_plan(f->forward);
+    if (f->inverse) fftwf_destroy_plan(f->inverse);
+    pthread_mutex_unlock(&planner);
+    mem_free(f->line);
+    mem_free(f);
+}
+
+void fft_mask_columns(struct fft_mask *f, const float *keep, float complex *image, int h)
+{
+    const int w = f->w, centre = w / 2;
+    const float scale = 1.0f / (float)w;
+    for (int i = 0; i < h; i++) {
+        float complex *row = image + (size_t)i * (size_t)w;
+        memcpy(f->line, row, (size_t)w * sizeof *row);
+        fftwf_execute(f->forward);
+        for (int j = 0; j < w - centre; j++) /* frequency 0 is column w / 2 of the mask */
+            f->line[j] *= keep[centre + j] * scale;
+        for (int j = 0; j < centre; j++)
+            f->line[w - centre + j] *= keep[j] * scale;
+        fftwf_execute(f->inverse);
+        memcpy(row, f->line, (size_t)w * sizeof *row);
+    }
+}
+
+/* ---- In double precision ---- */
+
+struct fft2_double {
+    fftw_plan forward, inverse;
+};
+
+struct fft2_double *fft2_double_new(int h, int w, struct err *e)
+{
+    struct fft2_double *f = mem_new(1, sizeof *f, e);
+    size_t n = (size_t)h * (size_t)w;
+    double complex *x = mem_new(n, sizeof *x, e), *y = mem_new(n, sizeof *y, e);
+    if (f && x && y) { /* planned on arrays as aligned as those it will be given */
+        pthread_mutex_lock(&planner);
+        f->forward = fftw_plan_dft_2d(h, w, x, y, FFTW_FORWARD, FFTW_ESTIMATE);
+        f->inverse = fftw_plan_dft_2d(h, w, x, y, FFTW_BACKWARD, FFTW_ESTIMATE);
+        pthread_mutex_unlock(&planner);
+        if (!f->forward || !f->inverse)
+            err_set(e, ERR_FAILED, "no Fourier transform of %d by %d could be planned", h, w);
+    }
+    mem_free(x);
+    mem_free(y);
+    if (f && f->forward && f->inverse) return f;
+    fft2_double_free(f);
+    return NULL;
+}
+
+void fft2_double_free(struct fft2_double *f)
+{
+    if (!f) return;
+    pthread_mutex_lock(&planner);
+    if (f->forward) fftw_destroy_plan(f->forward);
+    if (f->inverse) fftw_destroy_plan(f->inverse);
+    pthread_mutex_unlock(&planner);
+    mem_free(f);
+}
+
+void fft2_double_forward(const struct fft2_double *f, double complex *x, double complex *y)
+{
+    fftw_execute_dft(f->forward, x, y);
+}
+
+void fft2_double_inverse(const struct fft2_double *f, double complex *x, double complex *y)
+{
+    fftw_execute_dft(f->inverse, x, y);
+}
+
 static void fit(const char *x, int h, int w, char *y, int oh, int ow, size_t size)
 {
     int rows = h < oh ? h : oh, cols = w < ow ? w : ow;

@@ -22,6 +22,14 @@ struct fft_fit *fft_fit_new(int h, int w, int oh, int ow, struct err *e);
 void fft_fit_free(struct fft_fit *f);
 void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float complex *image);
 
+/* Drops columns of the k-space of an image (h, w), in place: the transform along the rows, the
+ * samples of which keep (w) is 0 set to 0, and back. Which the shifts of a centred transform would
+ * not change. Rules for threads as above. */
+struct fft_mask;
+struct fft_mask *fft_mask_new(int w, struct err *e);
+void fft_mask_free(struct fft_mask *f);
+void fft_mask_columns(struct fft_mask *f, const float *keep, float complex *image, int h);
+
 /* In double precision and as the transforms are usually written: the zero frequency first, no
  * scale; the inverse is h w times too large. Out of place, x and y not the same, both from
  * mem_new. Any number of threads may use one plan at a time. */

@@ -62,6 +62,32 @@ static int drop_failed(struct scans *scans, struct refmake *list, int n, const s
     return 0;
 }
 
+static int note_source(struct refcache *r, struct err *e)
+{
+    struct refstamp now;
+    struct h5 *f = h5_open(r->path, e);
+    int rc = f && h5_attr_i64(f, "/", "source_hash", &r->source_hash, e) == 0 &&
+                     refstamp_look(&r->scan, &r->conf, &now, e) == 0
+                 ? 0
+                 : -1;
+    h5_close(f);
+    if (rc) return -1;
+    r->source_size = now.scan.size;
+    r->source_mtime_ns = now.scan.mtime_ns;
+    return 0;
+}
+
+int refcache_check_source(const struct refcache *r, struct err *e)
+{
+    struct refstamp now;
+    if (refstamp_look(&r->scan, &r->conf, &now, e))
+        return err_hint(e, "it was there when this run began: bring it back, and go on with "
+                           "--resume");
+    if (now.scan.size == r->source_size && now.scan.mtime_ns == r->source_mtime_ns) return 0;
+    err_set(e, ERR_DATA, "%s: the file has changed since this run began", r->scan.path);
+    return err_hint(e, "bring the old one back and go on with --resume, or start a new run");
+}
+
 int refcache_prepare(struct scans *scans, const char *folder, const struct jsense_conf *c,
                      bool quiet, struct refcache *out, struct err *e)
 {
@@ -77,6 +103,8 @@ int refcache_prepare(struct scans *scans, const char *folder, const struct jsens
     }
     if (rc == 0 && n > 0 && refmake_all(list, n, folder, quiet, e))
         rc = drop_failed(scans, list, n, out, e);
+    for (int i = 0; i < scans->n && rc == 0; i++)
+        if (!scans->list[i].dropped) rc = note_source(out + i, e);
     mem_free(list);
     return rc;
 }
@@ -101,9 +129,14 @@ static int read_once(const struct refcache *r, int part, int slice, void *out, s
                          : part == PART_RSS ? pixels * sizeof(float)
                                             : pixels * sizeof(float complex);
     float want[PIECES], is[PIECES];
+    int64_t source;
     struct h5 *f = h5_open(r->path, e);
     if (!f) return -1;
-    int bad = part == PART_RSS       ? h5_read_f32(f, names[part], 3, at, image, out, e)
+    int bad = h5_attr_i64(f, "/", "source_hash", &source, e);
+    if (!bad && source != r->source_hash)
+        bad = err_set(e, ERR_DATA, "%s: it holds the references of another scan", r->path);
+    if (!bad)
+        bad = part == PART_RSS       ? h5_read_f32(f, names[part], 3, at, image, out, e)
               : part == PART_KERNELS ? h5_read_c64(f, names[part], 4, at, kernels, out, e)
                                      : h5_read_c64(f, names[part], 3, at, image, out, e);
     bad = bad || h5_read_f32(f, "checks", 3, where, check, want, e);
@@ -129,6 +162,12 @@ static int mend(const struct refcache *r, int part, int slice, void *out, struct
     pthread_mutex_lock(&mending);
     int rc = read_once(r, part, slice, out, e);
     if (rc) {
+        struct err gone = {0};
+        if (refcache_check_source(r, &gone)) { /* nothing to make it from: both facts count */
+            if (e) *e = gone;
+            pthread_mutex_unlock(&mending);
+            return err_wrap(e, "%s has to be made again", r->path);
+        }
         progress_warn("%s; it is made again from %s", e ? e->text : r->path, r->scan.path);
         rc = folder_of(r, folder, sizeof folder, e) || refmake_all(&again, 1, folder, true, e) ||
                      read_once(r, part, slice, out, e)

@@ -24,6 +24,9 @@ struct refcache { /* the cached file of one scan, and what it is made from */
     int kernel; /* 0: maps are given */
     struct scan scan;
     struct jsense_conf conf;
+    /* As they were when the cache was prepared, so that a file which is replaced under a run is
+     * noticed. */
+    int64_t source_size, source_mtime_ns, source_hash;
 };
 
 /* Makes sure the cache file of every scan is there and current (all cores, progress shown unless
@@ -33,6 +36,9 @@ int refcache_prepare(struct scans *scans, const char *folder, const struct jsens
                      bool quiet, struct refcache *out, struct err *e);
 /* Reads all of a slice, for nothing but its checks. */
 int refcache_verify(const struct refcache *r, int slice, struct err *e);
+
+/* ERR_NOINPUT or ERR_DATA where the scan has vanished or changed since the cache was prepared. */
+int refcache_check_source(const struct refcache *r, struct err *e);
 
 int refcache_read(const struct refcache *r, int slice, float complex *reference, struct err *e);
 int refcache_read_rss(const struct refcache *r, int slice, float *rss, struct err *e);

@@ -3,6 +3,17 @@
 #include "base/mem.h"
 #include "data/maps_file.h"
 
+#include <stdbool.h>
+#include <string.h>
+
+const char *const mask_on_choices[] = {"cropped", "acquired", NULL};
+
+void zerofill_mask_size(int mask_on, const struct scan *s, int *h, int *w)
+{
+    *h = mask_on == MASK_ACQUIRED ? s->readout : s->height;
+    *w = mask_on == MASK_ACQUIRED ? s->phase : s->width;
+}
+
 static int prepare(struct zerofill *z, const struct scan *s, struct err *e)
 {
     const struct reference *r = &z->of;
@@ -16,7 +27,9 @@ static int prepare(struct zerofill *z, const struct scan *s, struct err *e)
         (jsense_given(&z->conf) &&
          !(z->maps = mem_new(coils * (size_t)s->height * (size_t)s->width, one, e))))
         return -1;
-    return (z->fft = fft2_new(s->height, s->width, e)) ? 0 : -1;
+    return (z->fft = fft2_new(s->height, s->width, e)) && (z->columns = fft_mask_new(s->width, e))
+               ? 0
+               : -1;
 }
 
 static int read_maps(struct zerofill *z, const struct scan *s, int slice, struct err *e)
@@ -27,26 +40,60 @@ static int read_maps(struct zerofill *z, const struct scan *s, int slice, struct
     return rc;
 }
 
-int zerofill_slice(struct zerofill *z, const struct scan *scan, const struct refcache *cache,
-                   int slice, const float *keep, float complex *out, struct err *e)
+static bool same_rows(const float *keep, int h, int w)
+{
+    for (int y = 1; y < h; y++)
+        if (memcmp(keep, keep + (size_t)y * (size_t)w, (size_t)w * sizeof *keep)) return false;
+    return true;
+}
+
+static void mask_raw(struct zerofill *z, const struct scan *s, const float *keep)
+{
+    size_t samples = (size_t)s->readout * (size_t)s->phase;
+    for (size_t c = 0; c < (size_t)s->coils; c++)
+        for (size_t i = 0; i < samples; i++)
+            z->raw[c * samples + i] *= keep[i];
+}
+
+static void mask_images(struct zerofill *z, const float *keep)
 {
     struct reference *r = &z->of;
-    if (prepare(z, scan, e)) return -1;
-    struct scan_file *f = scan_open(scan, e);
-    int bad = !f || scan_read_kspace(scan, f, slice, z->raw, e) ||
-              (z->maps ? read_maps(z, scan, slice, e)
-                       : refcache_read_kernels(cache, slice, r->kernels, e));
-    scan_close(f);
-    if (bad) return -1;
-    reference_images(r, z->raw);
     size_t pixels = (size_t)r->height * (size_t)r->width;
+    bool columns = same_rows(keep, r->height, r->width);
     for (size_t c = 0; c < (size_t)r->coils; c++) {
         float complex *coil = r->images + c * pixels;
+        if (columns) {
+            fft_mask_columns(z->columns, keep, coil, r->height);
+            continue;
+        }
         fft2_forward(z->fft, coil);
         for (size_t i = 0; i < pixels; i++)
             coil[i] *= keep[i];
         fft2_inverse(z->fft, coil);
     }
+}
+
+/* k-space, and what combines its coils. */
+static int read_slice(struct zerofill *z, const struct scan *s, const struct refcache *cache,
+                      int slice, struct err *e)
+{
+    if (refcache_check_source(cache, e)) return -1;
+    struct scan_file *f = scan_open(s, e);
+    int bad = !f || scan_read_kspace(s, f, slice, z->raw, e) ||
+              (z->maps ? read_maps(z, s, slice, e)
+                       : refcache_read_kernels(cache, slice, z->of.kernels, e));
+    scan_close(f);
+    return bad ? -1 : 0;
+}
+
+int zerofill_slice(struct zerofill *z, const struct scan *scan, const struct refcache *cache,
+                   int slice, const float *keep, float complex *out, struct err *e)
+{
+    struct reference *r = &z->of;
+    if (prepare(z, scan, e) || read_slice(z, scan, cache, slice, e)) return -1;
+    if (z->mask_on == MASK_ACQUIRED) mask_raw(z, scan, keep);
+    reference_images(r, z->raw);
+    if (z->mask_on == MASK_CROPPED) mask_images(z, keep);
     if (z->maps)
         coils_combine(z->maps, r->images, r->coils, r->height, r->width, out);
     else
@@ -58,8 +105,10 @@ void zerofill_release(struct zerofill *z)
 {
     reference_release(&z->of);
     fft2_free(z->fft);
+    fft_mask_free(z->columns);
     mem_free(z->raw);
     mem_free(z->maps);
     z->fft = NULL;
+    z->columns = NULL;
     z->raw = z->maps = NULL;
 }

@@ -47,17 +47,36 @@ static int volume_find(double volume, float low, double high, struct range *out,
     return 0;
 }
 
+/* In lanes, for vectors: compilers do not reorder a minimum by themselves. */
+static void extremes(const float *x, size_t n, float *low, float *high)
+{
+    enum { LANES = 16 };
+    float least[LANES], most[LANES];
+    for (int l = 0; l < LANES; l++)
+        least[l] = most[l] = x[0];
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) {
+            least[l] = x[i + (size_t)l] < least[l] ? x[i + (size_t)l] : least[l];
+            most[l] = x[i + (size_t)l] > most[l] ? x[i + (size_t)l] : most[l];
+        }
+    *low = *high = x[0];
+    for (int l = 0; l < LANES; l++) {
+        *low = fminf(*low, least[l]);
+        *high = fmaxf(*high, most[l]);
+    }
+    for (; i < n; i++) {
+        *low = fminf(*low, x[i]);
+        *high = fmaxf(*high, x[i]);
+    }
+}
+
 int range_find(enum range_rule rule, double volume, const float *reference, const float *image,
                int h, int w, struct range *out, struct err *e)
 {
     if (images_check(reference, image, h, w, e)) return -1;
-    size_t n = (size_t)h * (size_t)w;
-    float low = INFINITY, high = -INFINITY;
-#pragma omp simd reduction(min : low) reduction(max : high)
-    for (size_t i = 0; i < n; i++) {
-        low = reference[i] < low ? reference[i] : low;
-        high = reference[i] > high ? reference[i] : high;
-    }
+    float low, high;
+    extremes(reference, (size_t)h * (size_t)w, &low, &high);
     if (rule == RANGE_VOLUME) return volume_find(volume, low, (double)high, out, e);
     bool extent = rule == RANGE_EXTENT || (rule == RANGE_AUTO && low < 0.0f);
     *out = (struct range){.low = extent ? (double)low : 0.0};

@@ -22,6 +22,7 @@ struct ssfd_conf {
     const char *checkpoint, *layer;
     struct cfg_texts layers;
     struct cfg_reals weights;
+    int precision;
 };
 
 static const struct cfg_field fields[] = {
@@ -33,6 +34,7 @@ static const struct cfg_field fields[] = {
         struct ssfd_conf, weights, "[]", 0, 1e12, "",
         "factors of the distances at `layers` (fit-ssfd finds them from reader scores); none: "
         "all 1"),
+    CFG_CHOICE(struct ssfd_conf, precision, "fp32", features_precisions, FEATURES_PRECISION_HELP),
     CFG_END};
 
 struct ssfd_layers {
@@ -71,7 +73,7 @@ static int build(const char *checkpoint, const char *const *layers, int n, char 
 }
 
 struct ssfd_layers *ssfd_layers_new(const char *checkpoint, const char *const *layers, int n, int h,
-                                    int w, struct err *e)
+                                    int w, enum nn_precision precision, struct err *e)
 {
     char tap[SSFD_MOST_LAYERS][32];
     const char *name[SSFD_MOST_LAYERS];
@@ -94,7 +96,7 @@ struct ssfd_layers *ssfd_layers_new(const char *checkpoint, const char *const *l
     }
     for (int k = 0; k < n; k++)
         name[k] = tap[k];
-    s->features = features_new(g, p, name, n, h, w, e);
+    s->features = features_new(g, p, name, n, h, w, precision, e);
     if (s->features) return s;
     ssfd_layers_free(s);
     return NULL;
@@ -134,8 +136,9 @@ static void *open_ssfd(const void *conf, int h, int w, struct err *e)
                  "give `weights` a number for each of `layers`, in their order, or leave it out");
         return NULL;
     }
-    if (c->layers.n) return ssfd_layers_new(c->checkpoint, c->layers.v, c->layers.n, h, w, e);
-    return ssfd_layers_new(c->checkpoint, &c->layer, 1, h, w, e);
+    const char *const *layers = c->layers.n ? c->layers.v : &c->layer;
+    return ssfd_layers_new(c->checkpoint, layers, c->layers.n ? c->layers.n : 1, h, w,
+                           (enum nn_precision)c->precision, e);
 }
 
 static int score(void *state, const void *conf, const float *reference, const float *image, int h,
@@ -167,8 +170,8 @@ static void variant(const void *conf, char *text, int size)
     combination(c, layers, sizeof layers);
     snprintf(text, (size_t)size,
              "mean squared error of the features after the ReLU of %s, each image z-scored by "
-             "itself, encoder %s",
-             layers, c->checkpoint);
+             "itself, encoder %s%s",
+             layers, c->checkpoint, c->precision == NN_FP32_DIRECT ? ", fp32-direct" : "");
 }
 
 const struct metric metric_ssfd = {

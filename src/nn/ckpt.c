@@ -1,17 +1,24 @@
 /* The file: attributes of the root describe it, "params/NAME" holds values, "adam/m/NAME" and
- * "adam/v/NAME" the moments. */
+ * "adam/v/NAME" the moments. Of a training that averages its weights "params" are the averages, and
+ * "raw/NAME" the values as the optimiser has them. */
 #include "nn/ckpt.h"
 
 #include "base/h5.h"
+#include "base/hash.h"
+#include "base/io.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char FORMAT[] = "ssfd checkpoint 1";
-static const char *const slabs[] = {"params", "adam/m", "adam/v"};
-enum { SLABS = 3 };
+static const char FORMAT[] = "ssfd checkpoint 2";
+static const char *const slabs[] = {"params", "adam/m", "adam/v", "raw"};
+static const char *const kinds[] = {"parameter", "the moments of parameter",
+                                    "the moments of parameter", "the raw value of parameter"};
+enum { SLABS = 4 };
 
 /* --- description --- */
 
@@ -36,6 +43,23 @@ static void numbers(struct ckpt_info *i, struct number out[NUMBERS])
     memcpy(out, all, sizeof all);
 }
 
+/* Numbers of 64 bits; those that may be any fingerprint use them all. */
+struct counter {
+    const char *key;
+    uint64_t *at;
+    bool any;
+};
+enum { COUNTERS = 7 };
+
+static void counters(struct ckpt_info *i, struct counter out[COUNTERS])
+{
+    const struct counter all[COUNTERS] = {
+        {"step", &i->step, false},    {"best_step", &i->best_step, false},
+        {"validated", &i->validated, false}, {"stale", &i->stale, false},  {"loss_count", &i->loss_count, false},
+        {"images", &i->images, true}, {"encoder", &i->encoder, true}};
+    memcpy(out, all, sizeof all);
+}
+
 static int write_info(struct h5 *f, const struct ckpt_info *info, struct err *e)
 {
     struct ckpt_info i = *info;
@@ -43,12 +67,16 @@ static int write_info(struct h5 *f, const struct ckpt_info *info, struct err *e)
     numbers(&i, all);
     for (int k = 0; k < NUMBERS; k++)
         if (h5_set_attr_i64(f, "/", all[k].key, *all[k].at, e)) return -1;
+    struct counter count[COUNTERS];
+    counters(&i, count);
+    for (int k = 0; k < COUNTERS; k++)
+        if (h5_set_attr_i64(f, "/", count[k].key, (int64_t)*count[k].at, e)) return -1;
     if (h5_set_attr_text(f, "/", "format", FORMAT, e) ||
         h5_set_attr_text(f, "/", "task", i.task, e) ||
-        h5_set_attr_i64(f, "/", "step", (int64_t)i.step, e) ||
-        h5_set_attr_i64(f, "/", "best_step", (int64_t)i.best_step, e) ||
+        h5_set_attr_i64(f, "/", "unet.residual", i.unet.residual, e) ||
         h5_set_attr_f64(f, "/", "best_loss", i.best_loss, e) ||
-        h5_set_attr_f64(f, "/", "loss_sum", i.loss_sum, e))
+        h5_set_attr_f64(f, "/", "loss_sum", i.loss_sum, e) ||
+        h5_set_attr_f64(f, "/", "loss_mean", i.loss_mean, e))
         return -1;
     return h5_set_attr_f64(f, "/", "unet.dropout", i.unet.dropout, e);
 }
@@ -85,12 +113,17 @@ static int read_info(const struct h5 *f, struct ckpt_info *out, struct err *e)
         if (read_int(f, all[k].key, all[k].min, all[k].max, &v, e)) return -1;
         *all[k].at = (int)v;
     }
-    if (read_int(f, "step", 0, INT64_MAX, &v, e)) return -1;
-    i.step = (uint64_t)v;
-    if (read_int(f, "best_step", 0, INT64_MAX, &v, e)) return -1;
-    i.best_step = (uint64_t)v;
+    struct counter count[COUNTERS];
+    counters(&i, count);
+    for (int k = 0; k < COUNTERS; k++) {
+        if (read_int(f, count[k].key, count[k].any ? INT64_MIN : 0, INT64_MAX, &v, e)) return -1;
+        *count[k].at = (uint64_t)v;
+    }
+    if (read_int(f, "unet.residual", 0, 1, &v, e)) return -1;
+    i.unet.residual = v != 0;
     if (h5_attr_f64(f, "/", "best_loss", &i.best_loss, e) ||
         h5_attr_f64(f, "/", "loss_sum", &i.loss_sum, e) ||
+        h5_attr_f64(f, "/", "loss_mean", &i.loss_mean, e) ||
         h5_attr_f64(f, "/", "unet.dropout", &i.unet.dropout, e))
         return -1;
     if (!(i.unet.dropout >= 0.0 && i.unet.dropout < 1.0))
@@ -107,9 +140,20 @@ static int read_info(const struct h5 *f, struct ckpt_info *out, struct err *e)
     return 0;
 }
 
+int ckpt_check(const char *path, struct err *e)
+{
+    return seal_check(path, NULL, e);
+}
+
+/* Of a file whose every byte is as it was written. */
+static struct h5 *open_checked(const char *path, struct err *e)
+{
+    return ckpt_check(path, e) ? NULL : h5_open(path, e);
+}
+
 int ckpt_read_info(const char *path, struct ckpt_info *info, struct err *e)
 {
-    struct h5 *f = h5_open(path, e);
+    struct h5 *f = open_checked(path, e);
     if (!f) return -1;
     const int status = read_info(f, info, e);
     h5_close(f);
@@ -118,33 +162,54 @@ int ckpt_read_info(const char *path, struct ckpt_info *info, struct err *e)
 
 /* --- parameters --- */
 
-static void dataset_name(char out[96], int slab, const struct param *q)
+static void dataset_name(char out[96], int slab, const char *name)
 {
-    snprintf(out, 96, "%s/%s", slabs[slab], q->name);
+    snprintf(out, 96, "%s/%s", slabs[slab], name);
 }
 
+/* What is saved of p as the slabs; NULL: not there. */
+static void slabs_of(const struct params *p, float *of[SLABS])
+{
+    float *const all[SLABS] = {p->mean ? p->mean : p->val, p->m, p->v, p->mean ? p->val : NULL};
+    memcpy(of, all, sizeof all);
+}
+
+static int write_slab(struct h5 *f, int slab, const struct params *p, const float *from,
+                      struct err *e)
+{
+    for (int i = 0; i < p->trained; i++) {
+        const struct param *q = &p->list[i];
+        const int64_t dim[4] = {q->dim[0], q->dim[1], q->dim[2], q->dim[3]};
+        char name[96];
+        dataset_name(name, slab, q->name);
+        if (h5_make(f, name, H5_F32, q->rank, dim, e) ||
+            h5_write_f32(f, name, q->rank, NULL, dim, from + q->offset, e))
+            return -1;
+    }
+    return 0;
+}
+
+/* `temp` becomes a whole HDF5 file, then a sealed one, and only then `path`. */
 int ckpt_save(const char *path, const struct params *p, const struct ckpt_info *info, struct err *e)
 {
-    const float *const from[SLABS] = {p->val, p->m, p->v};
+    float *from[SLABS];
+    char temp[PATH_MAX];
+    slabs_of(p, from);
     for (int s = 0; s < SLABS; s++) /* ckpt_load would refuse it: the file before is worth more */
-        for (size_t i = 0; i < p->len; i++)
+        for (size_t i = 0; from[s] && i < p->trained_len; i++)
             if (!isfinite(from[s][i]))
                 return err_set(e, ERR_FAILED, "%s: not saved: a value of '%s' is not finite", path,
                                slabs[s]);
-    struct h5 *f = h5_create(path, e);
+    if (io_path(temp, sizeof temp, e, "%s.tmp", path)) return -1;
+    struct h5 *f = h5_create(temp, e);
     if (!f) return -1;
     int status = write_info(f, info, e);
     for (int s = 0; !status && s < SLABS; s++)
-        for (int i = 0; !status && i < p->n; i++) {
-            const struct param *q = &p->list[i];
-            const int64_t dim[4] = {q->dim[0], q->dim[1], q->dim[2], q->dim[3]};
-            char name[96];
-            dataset_name(name, s, q);
-            status = h5_make(f, name, H5_F32, q->rank, dim, e) ||
-                     h5_write_f32(f, name, q->rank, NULL, dim, from[s] + q->offset, e);
-        }
+        status = from[s] ? write_slab(f, s, p, from[s], e) : 0;
     status = status || h5_commit(f, e);
     h5_close(f);
+    status = status || seal_file(temp, e) || io_rename(temp, path, e);
+    if (status) unlink(temp);
     return status ? -1 : 0;
 }
 
@@ -158,16 +223,16 @@ static void shape_text(char *out, size_t size, int rank, const int64_t *dim)
     }
 }
 
-static int read_param(const struct h5 *f, int slab, const struct param *q, float *out,
-                      struct err *e)
+/* Of slab `slab`, stored as `stored`. */
+static int read_param(const struct h5 *f, int slab, const char *stored, const struct param *q,
+                      float *out, struct err *e)
 {
     const int64_t dim[4] = {q->dim[0], q->dim[1], q->dim[2], q->dim[3]};
     struct h5_info info;
     char name[96], here[96], there[96];
-    dataset_name(name, slab, q);
+    dataset_name(name, slab, stored);
     if (!h5_has(f, name)) {
-        err_set(e, ERR_DATA, "%s: %s '%s' is missing", h5_path(f),
-                slab ? "the moments of parameter" : "parameter", q->name);
+        err_set(e, ERR_DATA, "%s: %s '%s' is missing", h5_path(f), kinds[slab], stored);
         return err_hint(e, "it is a checkpoint of another network");
     }
     if (h5_describe(f, name, &info, e)) return -1;
@@ -178,7 +243,7 @@ static int read_param(const struct h5 *f, int slab, const struct param *q, float
         shape_text(here, sizeof here, q->rank, dim);
         shape_text(there, sizeof there, info.rank, info.dim);
         err_set(e, ERR_DATA, "%s: parameter '%s' is %s in the file, %s in this network", h5_path(f),
-                q->name, there, here);
+                stored, there, here);
         return err_hint(e, "it is a checkpoint of another network");
     }
     if (h5_read_f32(f, name, q->rank, NULL, dim, out, e)) return -1;
@@ -189,21 +254,37 @@ static int read_param(const struct h5 *f, int slab, const struct param *q, float
     return 0;
 }
 
-int ckpt_load(const char *path, struct params *p, bool moments, struct err *e)
+int ckpt_load(const char *path, struct params *p, bool state, struct err *e)
 {
-    const int n = moments ? SLABS : 1;
-    float *all = NULL, *const to[SLABS] = {p->val, p->m, p->v};
-    struct h5 *f = h5_open(path, e);
-    int status = !f || check_format(f, e) || !(all = mem_new(p->len, (size_t)n * sizeof *all, e));
-    for (int s = 0; !status && s < n; s++)
-        for (int i = 0; !status && i < p->n; i++) {
+    float *all = NULL, *to[SLABS] = {p->val};
+    if (state) slabs_of(p, to);
+    struct h5 *f = open_checked(path, e);
+    int status =
+        !f || check_format(f, e) || !(all = mem_new(p->trained_len, SLABS * sizeof *all, e));
+    for (int s = 0; !status && s < SLABS; s++)
+        for (int i = 0; !status && to[s] && i < p->trained; i++) {
             const struct param *q = &p->list[i];
-            status = read_param(f, s, q, all + (size_t)s * p->len + q->offset, e);
+            status = read_param(f, s, q->name, q, all + (size_t)s * p->trained_len + q->offset, e);
         }
-    for (int s = 0; !status && s < n; s++) /* all is read: now it counts */
-        memcpy(to[s], all + (size_t)s * p->len, p->len * sizeof *all);
+    for (int s = 0; !status && s < SLABS; s++) /* all is read: now it counts */
+        if (to[s]) memcpy(to[s], all + (size_t)s * p->trained_len, p->trained_len * sizeof *all);
     if (!status) p->version++;
     mem_free(all);
+    h5_close(f);
+    return status ? -1 : 0;
+}
+
+int ckpt_load_frozen(const char *path, struct params *p, const char *prefix, struct err *e)
+{
+    const size_t len = strlen(prefix);
+    struct h5 *f = open_checked(path, e);
+    int status = !f || check_format(f, e);
+    for (int i = p->trained; !status && i < p->n; i++) {
+        const struct param *q = &p->list[i];
+        if (!strncmp(q->name, prefix, len))
+            status = read_param(f, 0, q->name + len, q, p->val + q->offset, e);
+    }
+    p->version++;
     h5_close(f);
     return status ? -1 : 0;
 }

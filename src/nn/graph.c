@@ -90,18 +90,33 @@ static int check_spec(struct graph *g, const struct node_spec *s)
 {
     if (!g || g->mistake.code != ERR_NONE) return -1;
     const char *name = s->name ? s->name : s->op->name;
+    const size_t prefix = strlen(g->nodes_prefix);
     if (g->sealed) return graph_fail(g, "'%s' was added to a sealed graph", name);
     if (s->channels < 1) return graph_fail(g, "'%s' has %d channels", name, s->channels);
     for (int k = 0; k < s->nin; k++)
         if (!valid(g, s->in[k]))
             return graph_fail(g, "input %d of '%s' is not a value", k + 1, name);
     if (!s->name) return s->nparams ? graph_fail(g, "'%s' has parameters but no name", name) : 0;
-    if (strlen(s->name) >= OP_NAME) return graph_fail(g, "name '%s' is too long", s->name);
+    if (prefix + strlen(s->name) >= OP_NAME) return graph_fail(g, "name '%s' is too long", s->name);
     if (!s->name[0]) return graph_fail(g, "a node with parameters needs a name");
     for (int i = 0; s->nparams && i < g->nodes; i++)
-        if (strcmp(g->node[i].name, s->name) == 0)
-            return graph_fail(g, "two nodes are named '%s'", s->name);
+        if (!strncmp(g->node[i].name, g->nodes_prefix, prefix) &&
+            !strcmp(g->node[i].name + prefix, s->name) && !(g->frozen && g->node[i].frozen))
+            return graph_fail(g, "two nodes are named '%s'", g->node[i].name);
     return 0;
+}
+
+void graph_frozen(struct graph *g, const char *nodes, const char *values)
+{
+    if (!g) return;
+    g->frozen = nodes && values;
+    if (strlen(nodes ? nodes : "") >= sizeof g->nodes_prefix ||
+        strlen(values ? values : "") >= sizeof g->values_prefix) {
+        graph_fail(g, "'%s' and '%s' are too long to begin names", nodes, values);
+        return;
+    }
+    snprintf(g->nodes_prefix, sizeof g->nodes_prefix, "%s", g->frozen ? nodes : "");
+    snprintf(g->values_prefix, sizeof g->values_prefix, "%s", g->frozen ? values : "");
 }
 
 int graph_add(struct graph *g, const struct node_spec *s)
@@ -110,12 +125,16 @@ int graph_add(struct graph *g, const struct node_spec *s)
     if (check_spec(g, s)) return -1;
     struct gnode *n = push_node(g);
     if (!n) return graph_fail(g, "out of memory");
-    *n = (struct gnode){
-        .op = s->op, .nin = s->nin, .nout = s->op->nout, .nparams = s->nparams, .slope = 1.0f};
+    *n = (struct gnode){.op = s->op,
+                        .nin = s->nin,
+                        .nout = s->op->nout,
+                        .nparams = s->nparams,
+                        .slope = 1.0f,
+                        .frozen = g->frozen};
     memcpy(n->in, s->in, sizeof n->in);
     memcpy(n->param, s->param, sizeof n->param);
     if (s->conf_size) memcpy(n->conf, s->conf, s->conf_size);
-    if (s->name) memcpy(n->name, s->name, strlen(s->name) + 1);
+    if (s->name) snprintf(n->name, sizeof n->name, "%s%s", g->nodes_prefix, s->name);
     const int halvings = s->halvings + (s->nin ? g->value[s->in[0]].halvings : 0);
     for (int k = 0; k < n->nout; k++)
         if ((n->out[k] = push_value(g, g->nodes - 1, s->channels, halvings)) < 0)
@@ -140,11 +159,12 @@ int graph_name(struct graph *g, int value, const char *fmt, ...)
 {
     if (!valid(g, value)) return graph_fail(g, "a name was given to no value");
     char text[128];
+    const int prefix = snprintf(text, sizeof text, "%s", g->values_prefix);
     va_list ap;
     va_start(ap, fmt);
-    const int len = vsnprintf(text, sizeof text, fmt, ap);
+    const int len = prefix + vsnprintf(text + prefix, sizeof text - (size_t)prefix, fmt, ap);
     va_end(ap);
-    if (len <= 0 || len >= GRAPH_NAME)
+    if (len <= prefix || len >= GRAPH_NAME)
         return graph_fail(g, "'%s' cannot name a value: 1 to %d characters", text, GRAPH_NAME - 1);
     if (graph_find(g, text) >= 0) return graph_fail(g, "two values are named '%s'", text);
     memcpy(g->value[value].name, text, (size_t)len + 1);

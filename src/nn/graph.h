@@ -24,6 +24,10 @@ int graph_name(struct graph *g, int value, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The value of that name, or -1. */
 int graph_find(const struct graph *g, const char *name);
+/* What is added from now on is frozen: its parameters are used as they are, have no gradient that
+ * counts, and may be shared by nodes of the same name. Names of nodes begin with `nodes`, those of
+ * values with `values`. NULL, NULL: no longer. */
+void graph_frozen(struct graph *g, const char *nodes, const char *values);
 /* Keeps a value readable after a forward pass, under its name. Sealing keeps what outputs need. */
 void graph_output(struct graph *g, int value);
 int graph_seal(struct graph *g, struct err *e);
@@ -45,5 +49,10 @@ int nn_leaky_relu(struct graph *g, int x, float slope);
 int nn_dropout(struct graph *g, int x,
                float rate); /* identity in inference; survivors scaled by 1/(1-rate) */
 int nn_concat(struct graph *g, int a, int b); /* along channels */
-int nn_l2(struct graph *g, int prediction,
-          int target); /* scalar: mean squared error over all elements */
+int nn_add(struct graph *g, int a, int b);
+int nn_magnitude(struct graph *g, int x); /* of complex numbers, (re, im) in 2 channels, to 1 */
+/* Losses, scalars. The one that no other reads is what is trained. */
+int nn_l2(struct graph *g, int prediction, int target); /* mean squared error over all elements */
+int nn_l1(struct graph *g, int prediction,
+          int target); /* mean over pixels of the modulus of the error, over channels */
+int nn_blend(struct graph *g, int a, float of_a, int b, float of_b); /* of_a a + of_b b */

@@ -22,6 +22,7 @@ struct gnode {
     int in[OP_IN], out[OP_OUT];
     float slope;         /* set by sealing, see struct node */
     struct dropout drop; /* likewise */
+    bool frozen;         /* its parameters are */
     struct param_spec param[OP_PARAMS];
     _Alignas(16) unsigned char conf[OP_CONF];
 };
@@ -31,6 +32,8 @@ struct graph {
     struct value *value;
     int nodes, node_room, values, value_room, ordinals;
     bool sealed;
+    bool frozen; /* what is added now, and with what names */
+    char nodes_prefix[16], values_prefix[16];
     struct err mistake; /* the first one; code ERR_NONE: none */
 };
 

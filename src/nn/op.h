@@ -140,4 +140,4 @@ struct op {
 };
 
 extern const struct op op_input, op_conv, op_deconv, op_maxpool, op_avgpool, op_norm, op_relu,
-    op_dropout, op_concat, op_fork, op_l2;
+    op_dropout, op_concat, op_fork, op_add, op_magnitude, op_l2, op_l1, op_blend;

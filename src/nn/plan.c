@@ -102,13 +102,19 @@ static int infer_node(struct plan *p, int i, struct err *e)
     return 0;
 }
 
-/* Which values need gradients: those between a parameter and the loss. */
+/* The loss of a graph is the one that no other loss is made of. */
+static bool is_loss(const struct plan *p, int i)
+{
+    return p->node[i].flags & OP_LOSS && p->g->value[p->g->node[i].out[0]].reader < 0;
+}
+
+/* Which values need gradients: those between a parameter that is trained and the loss. */
 static int mark_gradients(struct plan *p, struct err *e)
 {
     p->loss = -1;
     int losses = 0;
     for (int i = 0; i < p->nodes; i++)
-        if (p->node[i].flags & OP_LOSS) {
+        if (is_loss(p, i)) {
             p->loss = i;
             losses++;
         }
@@ -117,7 +123,7 @@ static int mark_gradients(struct plan *p, struct err *e)
         return err_set(e, ERR_CONFIG, "training needs one loss, the graph has %d", losses);
     const struct gnode *g = p->g->node;
     for (int i = 0; i < p->nodes; i++) { /* depends on a parameter */
-        bool trained = g[i].nparams > 0;
+        bool trained = g[i].nparams > 0 && !g[i].frozen;
         for (int k = 0; k < g[i].nin; k++)
             trained |= p->wants[g[i].in[k]];
         for (int k = 0; k < g[i].nout; k++)
@@ -329,11 +335,11 @@ static double step_done(struct plan *p, int t, double start)
     return clock_seconds();
 }
 
-/* Of a node that does not lead to the loss. */
+/* Of a node that is trained and does not lead to the loss. */
 static void clear_gradients(const struct plan *p, int i)
 {
     const struct gnode *g = &p->g->node[i];
-    for (int k = 0; k < g->nparams; k++) {
+    for (int k = 0; !g->frozen && k < g->nparams; k++) {
         size_t len = 1;
         for (int d = 0; d < g->param[k].rank; d++)
             len *= (size_t)g->param[k].dim[d];

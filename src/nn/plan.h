@@ -47,7 +47,7 @@ struct step_key {
 };
 
 /* Fails with ERR_DATA and the reason where a size cannot pass (an odd size into a concat), with
- * ERR_CONFIG where training is asked of a graph without exactly one loss. */
+ * ERR_CONFIG where training is asked of a graph without exactly one loss that no other reads. */
 struct plan *plan_new(const struct graph *g, struct params *p, struct plan_conf conf,
                       struct err *e);
 void plan_free(struct plan *p);
@@ -62,7 +62,7 @@ void plan_forward(struct plan *p, struct step_key key);
 /* Of the only scalar output, with respect to every parameter, into params->grad. Needs `training`.
  */
 void plan_backward(struct plan *p);
-double plan_loss(const struct plan *p); /* the value of nn_l2 after a forward pass */
+double plan_loss(const struct plan *p); /* the value of the loss after a forward pass */
 
 /* Of activations, gradients and scratch; weights in the layout of the kernels are beside it
  * (twice the parameters on AMX, eight times by Winograd's scheme). */

@@ -65,7 +65,7 @@ struct step *step_new(const struct graph *g, struct params *p, struct plan_conf 
     for (int i = 0; !bad && i < conf.batch; i++)
         s->sample[i] = (uint32_t)i;
     if (!bad && s->at_once < s->batch) {
-        bad = !(s->sum = mem_slab_new(p->len * sizeof(float), e));
+        bad = !(s->sum = mem_slab_new(p->trained_len * sizeof(float), e));
         for (int i = 0; !bad && i < g->nodes; i++)
             if (g->node[i].op == &op_input) bad = add_input(s, g, i, conf, e);
     }
@@ -80,7 +80,7 @@ void step_free(struct step *s)
     for (int i = 0; i < s->inputs; i++)
         mem_free(s->input[i].whole);
     mem_free(s->sample);
-    mem_slab_free(s->sum, s->params->len * sizeof(float));
+    mem_slab_free(s->sum, s->params->trained_len * sizeof(float));
     plan_free(s->plan);
     mem_free(s);
 }
@@ -97,7 +97,7 @@ float *step_input(struct step *s, const char *name)
 static void add_gradient(const struct step *s, int part, int parts)
 {
     float *grad = s->params->grad, *sum = s->sum;
-    const size_t len = s->params->len;
+    const size_t len = s->params->trained_len;
     const float scale = 1.0f / (float)parts;
     if (part == 0)
         memcpy(sum, grad, len * sizeof *sum);

@@ -31,6 +31,8 @@ static const char *const blocks[] = {"context", "fastmri", NULL};
             CFG_INT(struct unet_conf, groups, "10", 1, 1024, "",                                   \
                     "groups of the context block's normalisation; must divide the filters"),       \
             CFG_REAL(struct unet_conf, dropout, drop, 0, 0.95, "", "probability of dropping"),     \
+            CFG_BOOL(struct unet_conf, residual, "false",                                          \
+                     "the network corrects its input: output = input + what it computes"),         \
             CFG_END                                                                                \
     }
 const struct cfg_field unet_ssl_fields[] = UNET_FIELDS("1", "20", "5", "context", "0.1");
@@ -77,6 +79,7 @@ static int up(struct graph *g, const struct unet_conf *c, int x, const char *nam
 int unet_build(struct graph *g, const struct unet_conf *c, int x)
 {
     enum { MOST = 16 };
+    const int input = x;
     int skip[MOST] = {0}, filters = c->filters;
     char name[16];
     if (c->levels < 1 || c->levels > MOST) return graph_fail(g, "a UNet of %d levels", c->levels);
@@ -92,7 +95,8 @@ int unet_build(struct graph *g, const struct unet_conf *c, int x)
         x = up(g, c, x, name, filters);
         x = block(g, c, nn_concat(g, x, skip[l - 1]), name, filters, 0);
     }
-    return graph_name(g, nn_conv(g, x, "output", c->out_channels, 1, true), "output");
+    x = nn_conv(g, x, "output", c->out_channels, 1, true);
+    return graph_name(g, c->residual ? nn_add(g, x, input) : x, "output");
 }
 
 int unet_size_multiple(const struct unet_conf *c)

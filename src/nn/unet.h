@@ -21,6 +21,7 @@ struct unet_conf {
     int block;  /* enum unet_block; see unet.c for the two orders of operators */
     int groups; /* of group normalisation (context block); must divide the filters */
     double dropout;
+    bool residual; /* the output is a correction of the input, added to it */
 };
 
 extern const struct cfg_field unet_ssl_fields[]; /* defaults: 1 -> 1, 20 filters, 5 levels, context

@@ -17,7 +17,7 @@ static const uint64_t SEED = 1;
 
 static void heading(const struct params *p, enum nn_precision precision, FILE *out)
 {
-    fprintf(out, "%zu parameters; precision %s, threads %d, isa %s, oneDNN %s\n", p->len,
+    fprintf(out, "%zu parameters; precision %s, threads %d, isa %s, oneDNN %s\n", p->trained_len,
             nn_precisions[precision], par_threads(), dn_isa_name(dn_isa()), dn_version());
 }
 
@@ -50,15 +50,14 @@ static void measure_and_print(struct step *step, struct params *p, const struct 
 {
     const double before = peak_fma_gflops(PEAK_SECONDS);
     struct plan_yardstick y = {0};
-    params_init(p, SEED);
     fill(step, "input", pixels * (size_t)unet->in_channels, 0);
     fill(step, "target", pixels * (size_t)unet->out_channels, 1);
     const int steps = run_steps(step, p, &c->adam, &y.step_seconds);
     const double after = peak_fma_gflops(PEAK_SECONDS);
     y.peak_gflops = fmax(before, after);
     printf("times: the least of %d training steps on random numbers, of %d of their %d images\n\n",
-           steps, step_at_once(step), c->batch);
-    y.step_seconds *= (double)step_at_once(step) / c->batch;
+           steps, step_at_once(step), fit_batch(c));
+    y.step_seconds *= (double)step_at_once(step) / fit_batch(c);
     plan_explain(step_plan(step), y, stdout);
     if (fmin(before, after) < 0.9 * y.peak_gflops)
         printf(
@@ -72,19 +71,23 @@ int explain_training(const struct unet_conf *unet, const struct fit_conf *c, int
 {
     struct params *p = NULL;
     struct step *step = NULL;
-    struct graph *g = fit_graph(unet, e);
-    struct plan_conf shape = {.batch = c->batch,
+    const struct loss_conf loss = fit_loss(c);
+    const int batch = fit_batch(c);
+    uint64_t encoder;
+    struct graph *g = net_graph(unet, &loss, e);
+    struct plan_conf shape = {.batch = batch,
                               .height = height,
                               .width = width,
                               .training = true,
                               .precision = fit_precision(c, cli)};
-    bool ok = g && (p = params_new(g, e)) && (step = step_new(g, p, shape, 0, e));
+    bool ok = g && (p = net_params(g, unet, &loss, SEED, &encoder, e)) &&
+              (step = step_new(g, p, shape, 0, e));
     if (ok) {
         heading(p, shape.precision, stdout);
         printf("activations and gradients of %d of the %d images of a step at a time: %.1f MiB\n",
-               step_at_once(step), c->batch, (double)plan_arena_bytes(step_plan(step)) / (1 << 20));
+               step_at_once(step), batch, (double)plan_arena_bytes(step_plan(step)) / (1 << 20));
         fflush(stdout); /* the rest takes seconds */
-        measure_and_print(step, p, unet, c, (size_t)c->batch * (size_t)height * (size_t)width);
+        measure_and_print(step, p, unet, c, (size_t)batch * (size_t)height * (size_t)width);
     }
     step_free(step);
     params_free(p);

@@ -1,313 +1,257 @@
 #include "train/fit.h"
 
-#include "base/mem.h"
 #include "base/progress.h"
 #include "base/stop.h"
-#include "nn/ckpt.h"
-#include "nn/step.h"
 #include "train/explain.h"
 #include "train/record.h"
-#include "train/validate.h"
+#include "train/trainer.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define FIELDS(epochs_default, schedule_fields)                                                    \
-    {                                                                                              \
-        CFG_INT(struct fit_conf, batch, "4", 1, 1024, "images", "images a step"),                  \
-            CFG_INT(struct fit_conf, epochs, epochs_default, 1, 1e6, "",                           \
-                    "passes over the training images"),                                            \
-            CFG_INT(struct fit_conf, steps, "0", 0, 2e9, "",                                       \
-                    "length in steps; 0: given by epochs"),                                        \
-            CFG_INT(struct fit_conf, validate_every, "0", 0, 2e9, "steps",                         \
-                    "between validations, each with a checkpoint; 0: every epoch"),                \
-            CFG_INT(struct fit_conf, patience, "4", 0, 1e6, "validations",                         \
-                    "stop after so many without a better loss; 0: never"),                         \
-            CFG_INT(struct fit_conf, ahead, "2", 1, 64, "batches", "prepared in advance"),         \
-            CFG_INT(struct fit_conf, pictures, "4", 0, 16, "images", "shown in samples.png"),      \
-            CFG_CHOICE(                                                                            \
-                struct fit_conf, precision, "fp32", nn_precisions,                                 \
-                "convolutions, in training and validation: fp32, the fastest kernels with "        \
-                "the accuracy of float32; fp32-direct, plain sums of float32 products, to "        \
-                "compare with; bf16, factors rounded to 8 bits and sums in float32, faster "       \
-                "where the processor has such products (elsewhere it is fp32). Weights, "          \
-                "activations, gradients and statistics of normalisation are float32 in any case"), \
-            CFG_GROUP(struct fit_conf, adam, adam_fields, "optimiser"),                            \
-            CFG_GROUP(struct fit_conf, schedule, schedule_fields, "learning rate over time"),      \
-            CFG_END                                                                                \
-    }
+static const double SMOOTH = 0.05; /* weight of the newest loss in the running mean */
 
-const struct cfg_field fit_ssl_fields[] = FIELDS("500", schedule_ssl_fields);
-const struct cfg_field fit_recon_fields[] = FIELDS("200", schedule_recon_fields);
-const char *const fit_may_change[] = {"run", "ahead", "pictures", "patience", NULL};
-
-enum { LOG_EVERY = 10 }; /* steps */
-enum { WAIT, FORWARD, BACKWARD, OPTIMISER, VALIDATION, PHASES };
-
-struct trainer {
-    const struct task *task;
-    const struct fit_conf *conf;
-    uint64_t seed;
-    struct run *run;
-    struct graph *graph;
-    struct params *params;
-    enum nn_precision precision; /* in force */
-    struct step *step;
-    double loss; /* of the last step */
-    struct validation *validation;
-    struct loader *loader;
-    uint32_t *sample;    /* ids of a batch, for the random numbers of dropout */
-    struct ckpt_info at; /* step, best loss: what a checkpoint says besides the weights */
-    long steps, per_epoch, validate_every;
-    double loss_sum; /* since the last log line */
-    int loss_count;
-    double seconds[PHASES], mark;
-    double least_step; /* seconds, without waiting for data; 0: none yet */
-};
-
-/* Charges the time since the last call to a phase. */
-static void clock_phase(struct trainer *t, int phase)
+static unsigned long long number(const struct trainer *t)
 {
-    double now = clock_seconds();
-    t->seconds[phase] += now - t->mark;
-    t->mark = now;
+    return (unsigned long long)t->at.step;
 }
 
-enum nn_precision fit_precision(const struct fit_conf *c, const struct cli *cli)
+/* A line of figures: into metrics.jsonl, and to whoever else looks. `record`: its number among
+ * those of its group. */
+static int log_figures(struct trainer *t, const char *group, uint64_t record,
+                       const char *const *names, const double *values, int n, struct err *e)
 {
-    const enum nn_precision asked = (enum nn_precision)c->precision;
-    const enum nn_precision used = nn_precision_in_force(asked);
-    if (used != asked)
-        fprintf(stderr, "%s: warning: no kernels for fit.precision %s (%s); it trains in %s\n",
-                cli->command, nn_precisions[asked], nn_bf16_missing(), nn_precisions[used]);
-    return used;
-}
-
-struct graph *fit_graph(const struct unet_conf *unet, struct err *e)
-{
-    struct graph *g = graph_new();
-    int x = graph_input(g, "input", unet->in_channels);
-    int target = graph_input(g, "target", unet->out_channels);
-    int y = unet_build(g, unet, x);
-    graph_output(g, y);
-    graph_output(g, graph_name(g, nn_l2(g, y, target), "loss"));
-    if (graph_seal(g, e) == 0) return g;
-    graph_free(g);
-    return NULL;
-}
-
-int fit_check(const struct unet_conf *unet, int height, int width, struct err *e)
-{
-    int m = unet_size_multiple(unet);
-    if (height % m == 0 && width % m == 0) return 0;
-    err_set(e, ERR_CONFIG,
-            "images of %d x %d cannot be halved %d times: both sizes must be multiples of %d",
-            height, width, unet->levels - 1, m);
-    return err_hint(e, "set data.height to %d and data.width to %d: images are zero-padded to that",
-                    (height + m - 1) / m * m, (width + m - 1) / m * m);
-}
-
-static void trainer_release(struct trainer *t)
-{
-    loader_free(t->loader);
-    validation_free(t->validation);
-    step_free(t->step);
-    params_free(t->params);
-    graph_free(t->graph);
-    mem_free(t->sample);
-}
-
-/* Parameters of the same shapes are not enough: groups and dropout leave no trace in them. */
-static bool same_network(const struct ckpt_info *a, const struct ckpt_info *b)
-{
-    const struct unet_conf *u = &a->unet, *v = &b->unet;
-    return !strcmp(a->task, b->task) && a->height == b->height && a->width == b->width &&
-           u->in_channels == v->in_channels && u->out_channels == v->out_channels &&
-           u->filters == v->filters && u->levels == v->levels && u->block == v->block &&
-           u->groups == v->groups && u->dropout == v->dropout;
-}
-
-static int trainer_init(struct trainer *t, bool resume, struct err *e)
-{
-    const struct task *task = t->task;
-    const struct fit_conf *c = t->conf;
-    t->per_epoch = (long)task->train.samples / c->batch;
-    if (t->per_epoch < 1) t->per_epoch = 1;
-    t->steps =
-        c->steps ? c->steps : (long)((double)c->epochs * task->train.samples / c->batch + 0.5);
-    t->validate_every = c->validate_every ? c->validate_every : t->per_epoch;
-    t->at = (struct ckpt_info){
-        .unet = task->unet, .best_loss = INFINITY, .height = task->height, .width = task->width};
-    snprintf(t->at.task, sizeof t->at.task, "%s", task->name);
-    t->sample = mem_new((size_t)c->batch, sizeof *t->sample, e);
-    if (!t->sample || !(t->graph = fit_graph(&task->unet, e))) return -1;
-    if (!(t->params = params_new(t->graph, e))) return -1;
-    params_init(t->params, t->seed);
-    if (resume) {
-        char path[1200];
-        const struct ckpt_info fresh = t->at;
-        if (run_path(t->run, "last.h5", path, sizeof path, e) || ckpt_read_info(path, &t->at, e))
-            return -1;
-        if (!same_network(&fresh, &t->at))
-            return err_set(e, ERR_DATA, "%s is a checkpoint of another network or task", path);
-        if (ckpt_load(path, t->params, true, e) || run_rewind_metrics(t->run, t->at.step, e))
-            return -1;
-    }
-    struct plan_conf shape = {.batch = c->batch,
-                              .height = task->height,
-                              .width = task->width,
-                              .training = true,
-                              .precision = t->precision};
-    if (!(t->step = step_new(t->graph, t->params, shape, 0, e))) return -1;
-    shape.training = false;
-    t->validation = validation_new(task, t->graph, t->params, shape, c->pictures, e);
-    if (!t->validation) return -1;
-    struct loader_conf feed = {.size = c->batch,
-                               .ahead = c->ahead,
-                               .shuffle = true,
-                               .seed = t->seed,
-                               .first = t->at.step * (uint64_t)c->batch};
-    return (t->loader = loader_new(task->train, feed, e)) ? 0 : -1;
-}
-
-static int save(struct trainer *t, const char *file, struct err *e)
-{
-    char path[1200];
-    return run_path(t->run, file, path, sizeof path, e) || ckpt_save(path, t->params, &t->at, e)
+    return run_log(t->run, t->at.step, names, values, n, e) ||
+                   insight_scalars(&t->insight, group, record, t->at.step, names, values, n, e)
                ? -1
                : 0;
+}
+
+static int not_saved(struct err *e)
+{
+    if (e && e->code != ERR_IO) return -1;
+    return err_hint(e,
+                    "the checkpoint before is intact: when there is room again, the same command "
+                    "with --resume goes on from it");
+}
+
+static int save(struct trainer *t, struct err *e)
+{
+    timing_charge(&t->time, TIMING_LOOP);
+    const int bad = states_save(&t->states, t->params, &t->at, e);
+    timing_charge(&t->time, TIMING_SAVING);
+    t->saved = clock_seconds();
+    return bad ? not_saved(e) : 0;
+}
+
+/* ---- a step ---- */
+
+/* What was trained so far is worth keeping; what is on the disk already, too. */
+static int data_failed(struct trainer *t, struct err *e)
+{
+    struct err other = {0};
+    err_wrap(e, "step %llu", number(t) + 1);
+    if (save(t, &other)) return err_hint(e, "the last checkpoint is intact");
+    return err_hint(e,
+                    "the state after step %llu is saved: with the data back in place, the same "
+                    "command with --resume goes on from there",
+                    number(t));
+}
+
+static int unhealthy(const struct trainer *t, const struct batch *b, const char *what, double value,
+                     struct err *e)
+{
+    char samples[1024];
+    blame_batch(t->task, b, (int)t->pace.batch, samples, sizeof samples);
+    err_set(e, ERR_FAILED, "the %s became %g at step %llu; %s", what, value, number(t) + 1,
+            samples);
+    return err_hint(e, "the last checkpoint is intact; lower fit.adam.lr, set fit.clip, or look at "
+                       "those images");
+}
+
+static int check_health(struct trainer *t, const struct batch *b, struct err *e)
+{
+    const double most = t->conf->explosion * t->at.loss_mean;
+    if (!isfinite(t->loss) || (most > 0.0 && t->loss > most))
+        return unhealthy(t, b, "loss", t->loss, e);
+    return isfinite(t->norm) ? 0 : unhealthy(t, b, "norm of the gradient", t->norm, e);
+}
+
+static void feed(struct trainer *t, const struct batch *b)
+{
+    const size_t n = (size_t)t->pace.batch;
+    const struct sample_source *s = &t->task->train;
+    memcpy(step_input(t->step, "input"), b->input, n * s->input_len * sizeof(float));
+    memcpy(step_input(t->step, "target"), b->target, n * s->target_len * sizeof(float));
+}
+
+static double optimise(struct trainer *t)
+{
+    const struct fit_conf *c = t->conf;
+    const double lr = schedule_lr(&c->schedule, c->adam.lr, t->at.step, t->pace.steps,
+                                  pace_epoch(&t->pace, t->at.step));
+    if (c->clip > 0.0 && t->norm > c->clip) params_scale_gradient(t->params, c->clip / t->norm);
+    adam_step(t->params, &c->adam, lr, ++t->at.step);
+    if (t->params->mean) params_average(t->params, c->average, t->at.step);
+    return lr;
+}
+
+static int log_step(struct trainer *t, double lr, struct err *e)
+{
+    struct ckpt_info *at = &t->at;
+    const uint64_t every = pace_log_every(&t->pace);
+    at->loss_mean =
+        at->loss_mean > 0.0 ? at->loss_mean + SMOOTH * (t->loss - at->loss_mean) : t->loss;
+    at->loss_sum += t->loss;
+    at->loss_count++;
+    if (at->step % every && at->step < t->pace.steps) return 0;
+    const char *names[] = {"loss", "lr", "gradient_norm"};
+    const double values[] = {at->loss_sum / (double)at->loss_count, lr, t->norm};
+    at->loss_sum = 0.0;
+    at->loss_count = 0;
+    return log_figures(t, "train", at->step / every, names, values, 3, e);
 }
 
 static int step(struct trainer *t, struct err *e)
 {
     const struct batch *b;
-    if (loader_next(t->loader, &b, e)) return -1;
-    clock_phase(t, WAIT);
-    const double start = t->mark;
-    size_t n = (size_t)t->conf->batch;
-    memcpy(step_input(t->step, "input"), b->input, n * t->task->train.input_len * sizeof(float));
-    memcpy(step_input(t->step, "target"), b->target, n * t->task->train.target_len * sizeof(float));
-    /* Dropout is keyed by the step and the image. */
     double forward;
-    t->loss =
-        step_run(t->step, (struct step_key){t->seed, (uint32_t)t->at.step, b->index}, &forward);
-    clock_phase(t, BACKWARD);
-    t->seconds[BACKWARD] -= forward;
-    t->seconds[FORWARD] += forward;
-    if (!isfinite(t->loss)) {
-        err_set(e, ERR_FAILED, "the loss became %g at step %llu (images from number %u of the set)",
-                t->loss, (unsigned long long)t->at.step + 1, b->index[0]);
-        return err_hint(
-            e, "the last checkpoint is intact; lower fit.adam.lr, or look at those images");
-    }
-    double lr =
-        schedule_lr(&t->conf->schedule, t->conf->adam.lr, (long)t->at.step, t->steps, t->per_epoch);
-    adam_step(t->params, &t->conf->adam, lr, ++t->at.step);
-    clock_phase(t, OPTIMISER);
-    if (t->least_step == 0.0 || t->mark - start < t->least_step) t->least_step = t->mark - start;
-    t->at.loss_sum += t->loss;
-    int since = (int)(t->at.step % LOG_EVERY);
-    if (since && (long)t->at.step < t->steps) return 0;
-    const char *names[] = {"loss", "lr"};
-    double values[] = {t->at.loss_sum / (since ? since : LOG_EVERY), lr};
-    t->at.loss_sum = 0.0;
-    return run_log(t->run, t->at.step, names, values, 2, e);
+    timing_charge(&t->time, TIMING_LOOP);
+    if (loader_next(t->loader, &b, e)) return data_failed(t, e);
+    feed(t, b);
+    timing_charge(&t->time, TIMING_DATA);
+    /* Dropout is keyed by the step and the image. */
+    const struct step_key key = {t->seed, (uint32_t)t->at.step, b->index};
+    t->loss = step_run(t->step, key, &forward);
+    const double start = timing_charge(&t->time, TIMING_BACKWARD);
+    timing_move(&t->time, TIMING_BACKWARD, TIMING_FORWARD, forward);
+    t->norm = params_gradient_norm(t->params);
+    if (check_health(t, b, e)) return -1;
+    const double lr = optimise(t);
+    timing_charge(&t->time, TIMING_OPTIMISER);
+    const double took = t->time.mark - start;
+    if (t->least_step == 0.0 || took < t->least_step) t->least_step = took;
+    return log_step(t, lr, e);
 }
 
-/* The scores of the network as it is, and pictures. */
-static int measure(struct trainer *t, double *scores, struct err *e)
+/* ---- a validation ---- */
+
+/* The scores of the network as it is, or of its average, and pictures. */
+static int measure(struct trainer *t, bool *stopped, struct err *e)
 {
     char picture[1200];
-    if (run_path(t->run, "samples.png", picture, sizeof picture, e) ||
-        validation_run(t->validation, picture, scores, e))
-        return err_wrap(e, "validation after step %llu", (unsigned long long)t->at.step);
+    timing_charge(&t->time, TIMING_LOOP);
+    if (run_path(t->run, "samples.png", picture, sizeof picture, e)) return -1;
+    if (t->params->mean) params_exchange(t->params);
+    const int bad = validation_run(t->validation, picture, t->scores, stopped, e);
+    if (t->params->mean) params_exchange(t->params);
+    timing_charge(&t->time, TIMING_VALIDATION);
+    if (bad) return err_wrap(e, "validation after step %llu", number(t));
+    t->scored = !*stopped;
     return 0;
 }
 
-/* Validates, keeps the better network, saves. */
-static int validate(struct trainer *t, double *scores, struct err *e)
+static bool validation_due(const struct trainer *t)
 {
-    if (measure(t, scores, e)) return -1;
-    if (!isfinite(scores[0])) {
-        err_set(e, ERR_FAILED, "%s became %g at step %llu", t->task->scores[0], scores[0],
-                (unsigned long long)t->at.step);
+    return t->at.validated != t->at.step && pace_due(&t->pace, t->at.step);
+}
+
+static int log_validation(struct trainer *t, struct err *e)
+{
+    const uint64_t record = pace_validations(&t->pace, t->at.step);
+    return log_figures(t, "validation", record, t->task->scores, t->scores, t->task->nscores, e) ||
+                   insight_panel(&t->insight, record, t->at.step, e)
+               ? -1
+               : 0;
+}
+
+/* Validates, keeps the better network, saves. A stop in between leaves the validation due. */
+static int validate(struct trainer *t, struct err *e)
+{
+    bool stopped = false;
+    if (measure(t, &stopped, e)) return -1;
+    if (stopped) return 0;
+    const double loss = t->scores[0];
+    if (!isfinite(loss)) {
+        err_set(e, ERR_FAILED, "%s became %g at step %llu", t->task->scores[0], loss, number(t));
         return err_hint(e, "the last checkpoint is intact; lower fit.adam.lr, or look at the "
                            "validation images");
     }
-    bool better = scores[0] < t->at.best_loss;
+    t->at.validated = t->at.step;
+    t->at.stale++;
+    const bool better = loss < t->at.best_loss;
     if (better) {
-        t->at.best_loss = scores[0];
+        t->at.best_loss = loss;
         t->at.best_step = t->at.step;
+        t->at.stale = 0;
     }
-    if (run_log(t->run, t->at.step, t->task->scores, scores, t->task->nscores, e) ||
-        (better && save(t, "best.h5", e)) || save(t, "last.h5", e))
-        return -1;
-    clock_phase(t, VALIDATION);
-    return 0;
+    if (log_validation(t, e)) return -1;
+    timing_charge(&t->time, TIMING_VALIDATION);
+    if (better && states_save_best(&t->states, t->params, &t->at, e)) return not_saved(e);
+    timing_charge(&t->time, TIMING_SAVING);
+    return save(t, e);
 }
 
-static bool out_of_patience(const struct trainer *t)
-{
-    uint64_t since = t->at.step - t->at.best_step;
-    bool validated = t->at.step && t->at.step % (uint64_t)t->validate_every == 0;
-    return validated && t->conf->patience &&
-           since >= (uint64_t)t->validate_every * (uint64_t)t->conf->patience;
-}
+/* ---- the loop ---- */
 
 static bool finished(const struct trainer *t)
 {
-    return (long)t->at.step >= t->steps || out_of_patience(t);
+    const int patience = t->conf->patience;
+    return t->at.step >= t->pace.steps || (patience && t->at.stale >= (uint64_t)patience);
 }
 
 static int stopped(struct trainer *t, struct err *e)
 {
-    if (save(t, "last.h5", e)) return -1;
-    err_set(e, ERR_STOPPED, "stopped by %s after step %llu of %ld; the state is in %s/last.h5",
-            stop_signal(), (unsigned long long)t->at.step, t->steps, t->run->dir);
+    if (save(t, e)) return -1;
+    err_set(e, ERR_STOPPED, "stopped by %s after step %llu of %llu; the state is in %s/last.h5",
+            stop_signal(), number(t), (unsigned long long)t->pace.steps, t->run->dir);
     return err_hint(e, "the same command with --resume goes on from there");
 }
 
-static int loop(struct trainer *t, const struct cli *cli, double *scores, struct err *e)
+static bool save_due(const struct trainer *t)
 {
-    struct progress p = progress_begin("training", (long)t->at.step, t->steps, cli->quiet);
+    const double minutes = t->conf->save_minutes;
+    return minutes > 0.0 && clock_seconds() - t->saved > 60.0 * minutes;
+}
+
+static void show(const struct trainer *t, struct progress *p, char *detail, size_t size)
+{
+    int n = snprintf(detail, size, "loss=%.4g", t->at.loss_mean);
+    if (t->scored)
+        n += snprintf(detail + n, size - (size_t)n, " %s=%.4g", t->task->scores[0], t->scores[0]);
+    if (isfinite(t->at.best_loss))
+        snprintf(detail + n, size - (size_t)n, " best=%.4g", t->at.best_loss);
+    progress_at(p, (long)t->at.step, detail);
+}
+
+static int loop(struct trainer *t, struct err *e)
+{
+    struct progress p =
+        progress_begin("training", (long)t->at.step, (long)t->pace.steps, t->cli->quiet);
     char detail[128] = "";
-    double loss = 0.0;
-    t->mark = clock_seconds();
-    bool ended = finished(t);
-    if (t->at.step && measure(t, scores, e)) return -1; /* resumed: nothing is saved by this */
-    while (!ended && (long)t->at.step < t->steps) {
+    for (;;) {
+        if (validation_due(t) && validate(t, e)) return -1;
+        if (finished(t) && !validation_due(t)) break;
         if (stop_requested()) return stopped(t, e);
         if (step(t, e)) return -1;
-        loss = loss > 0.0 ? 0.95 * loss + 0.05 * t->loss : t->loss;
-        bool due = (long)t->at.step % t->validate_every == 0 || (long)t->at.step == t->steps;
-        if (due && validate(t, scores, e)) return -1;
-        if (isfinite(t->at.best_loss))
-            snprintf(detail, sizeof detail, "loss=%.4g %s=%.4g best=%.4g", loss, t->task->scores[0],
-                     scores[0], t->at.best_loss);
-        else
-            snprintf(detail, sizeof detail, "loss=%.4g", loss);
-        progress_at(&p, (long)t->at.step, detail);
-        ended = due && out_of_patience(t);
+        show(t, &p, detail, sizeof detail);
+        if (save_due(t) && save(t, e)) return -1;
     }
     progress_end(&p, detail);
+    timing_charge(&t->time, TIMING_LOOP);
     return 0;
 }
 
-static void report(const struct trainer *t, const double *scores, bool quiet)
+/* ---- the end ---- */
+
+static void report(const struct trainer *t)
 {
-    printf("run: %s\nsteps: %llu\nbest_step: %llu\nparameters: %zu\n", t->run->dir,
-           (unsigned long long)t->at.step, (unsigned long long)t->at.best_step, t->params->len);
+    printf("run: %s\nsteps: %llu\nbest_step: %llu\nparameters: %zu\n", t->run->dir, number(t),
+           (unsigned long long)t->at.best_step, t->params->trained_len);
     for (int i = 0; i < t->task->nscores; i++)
-        printf("%s: %.6g\n", t->task->scores[i], scores[i]);
-    static const char *const phase[] = {"waiting for data", "forward", "backward", "optimiser",
-                                        "validation and saving"};
-    double total = 0.0;
-    for (int i = 0; i < PHASES; i++)
-        total += t->seconds[i];
-    for (int i = 0; i < PHASES && total > 0.0 && !quiet; i++)
-        fprintf(stderr, "%s: %.1f s (%.0f %%)\n", phase[i], t->seconds[i],
-                100.0 * t->seconds[i] / total);
+        printf("%s: %.6g\n", t->task->scores[i], t->scores[i]);
+    if (!t->cli->quiet) timing_print(&t->time, stderr);
 }
 
 /* What the steps took, into the run directory. */
@@ -315,7 +259,7 @@ static int explain(const struct trainer *t, struct err *e)
 {
     char path[1200];
     if (t->least_step == 0.0) return 0; /* the training had ended before */
-    const double part_seconds = t->least_step * step_at_once(t->step) / t->conf->batch;
+    const double part_seconds = t->least_step * step_at_once(t->step) / (double)t->pace.batch;
     return run_path(t->run, "explain.txt", path, sizeof path, e)
                ? -1
                : explain_file(step_plan(t->step), t->params, t->precision, part_seconds, path, e);
@@ -324,15 +268,14 @@ static int explain(const struct trainer *t, struct err *e)
 int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct run *run,
         const struct cli *cli, struct err *e)
 {
-    struct trainer t = {
-        .task = task, .conf = c, .seed = seed, .run = run, .precision = fit_precision(c, cli)};
-    double scores[TASK_MAX_SCORES] = {0};
-    int bad =
-        trainer_init(&t, cli->resume, e) ||
-        (!finished(&t) && record_plan(run, cli, step_plan(t.step), t.precision, t.at.step, e)) ||
-        loop(&t, cli, scores, e);
-    bad = bad || explain(&t, e);
-    if (!bad) report(&t, scores, cli->quiet);
+    struct trainer t = {.task = task, .conf = c, .cli = cli, .seed = seed, .run = run};
+    bool cut = false;
+    int bad = trainer_init(&t, e);
+    const bool ended = !bad && finished(&t) && !validation_due(&t);
+    if (!bad && !ended) bad = record_plan(run, cli, step_plan(t.step), t.precision, t.at.step, e);
+    bad = bad || loop(&t, e) || explain(&t, e);
+    if (!bad && !t.scored) bad = measure(&t, &cut, e); /* of a training that had ended before */
+    if (!bad && !cut) report(&t);
     trainer_release(&t);
     return bad ? -1 : 0;
 }

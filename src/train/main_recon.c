@@ -1,5 +1,6 @@
 /* train-recon config.yaml */
 #include "base/cli.h"
+#include "train/estimate.h"
 #include "train/explain.h"
 #include "train/fit.h"
 #include "train/recon.h"
@@ -10,6 +11,7 @@ struct conf {
     uint64_t seed;
     struct sets_conf data;
     struct cfg_pick mask;
+    int mask_on;
     struct augment_conf augment;
     struct unet_conf network;
     struct fit_conf fit;
@@ -20,6 +22,9 @@ static const struct cfg_field fields[] = {
     CFG_U64(struct conf, seed, "1", "of initial weights, order, masks, augmentation and dropout"),
     CFG_GROUP(struct conf, data, sets_fields, "scans and their reference images"),
     CFG_PICK(struct conf, mask, "random", mask_kinds, "undersampling"),
+    CFG_CHOICE(struct conf, mask_on, "cropped", mask_on_choices,
+               "masks drop columns of the k-space of the cropped image, or, as in fastMRI, of the "
+               "k-space that was acquired, before the crop"),
     CFG_GROUP(struct conf, augment, augment_fields, "variation of the training images"),
     CFG_GROUP(struct conf, network, unet_recon_fields, "UNet from zero-filled to full image"),
     CFG_GROUP(struct conf, fit, fit_recon_fields, "training"),
@@ -34,7 +39,13 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
                        "reconstruction has two channels, real and imaginary, in and out");
     if (augment_check(&c->augment, c->data.height, c->data.width, e)) return -1;
     if (sets_check(&c->data, e)) return -1;
-    return fit_check(&c->network, c->data.height, c->data.width, e);
+    return fit_check(&c->fit, &c->network, c->data.height, c->data.width, e);
+}
+
+static int estimate(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct conf *c = conf;
+    return estimate_training(&c->network, &c->fit, &c->data, cli, e);
 }
 
 static int explain(const void *conf, const struct cli *cli, struct err *e)
@@ -49,10 +60,10 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     struct run dir = {.lock = -1};
     struct sets sets = {0};
     struct recon *recon = NULL;
-    int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||
+    int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change(&c->fit), e) ||
               sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
-              !(recon = recon_new(c->mask, &c->augment, &c->data.jsense, &c->network, c->seed,
-                                  &sets.train, &sets.validation, e));
+              !(recon = recon_new(c->mask, c->mask_on, &c->augment, &c->data.jsense, &c->network,
+                                  c->seed, &sets.train, &sets.validation, e));
     if (!bad && !cli->quiet) recon_print_masks(recon);
     bad = bad || fit(recon_task(recon), &c->fit, c->seed, &dir, cli, e) ||
           sets_report(&sets, dir.dir, e);
@@ -78,6 +89,7 @@ int main(int argc, char **argv)
         .conf_size = sizeof(struct conf),
         .resumable = true,
         .check = check,
+        .estimate = estimate,
         .explain = explain,
         .run = run,
     };

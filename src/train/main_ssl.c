@@ -1,5 +1,6 @@
 /* train-ssl config.yaml */
 #include "base/cli.h"
+#include "train/estimate.h"
 #include "train/explain.h"
 #include "train/fit.h"
 #include "train/sets.h"
@@ -36,7 +37,13 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
     patches_free(p);
     if (augment_check(&c->augment, c->data.height, c->data.width, e)) return -1;
     if (sets_check(&c->data, e)) return -1;
-    return fit_check(&c->network, c->data.height, c->data.width, e);
+    return fit_check(&c->fit, &c->network, c->data.height, c->data.width, e);
+}
+
+static int estimate(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct conf *c = conf;
+    return estimate_training(&c->network, &c->fit, &c->data, cli, e);
 }
 
 static int explain(const void *conf, const struct cli *cli, struct err *e)
@@ -51,7 +58,7 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     struct run dir = {.lock = -1};
     struct sets sets = {0};
     struct ssl *ssl = NULL;
-    int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change, e) ||
+    int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change(&c->fit), e) ||
               sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
               !(ssl = ssl_new(&c->patches, &c->augment, &c->network, c->seed, &sets.train,
                               &sets.validation, e)) ||
@@ -86,6 +93,7 @@ int main(int argc, char **argv)
         .conf_size = sizeof(struct conf),
         .resumable = true,
         .check = check,
+        .estimate = estimate,
         .explain = explain,
         .run = run,
     };

@@ -4,6 +4,7 @@
 #include "data/fft.h"
 #include "data/normalise.h"
 #include "data/zerofill.h"
+#include "train/samples.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@ struct side { /* the training or the validation images, each used by a reader th
     struct masks *masks;
     const struct augment_conf *augment; /* NULL: none, and one mask a file */
     uint64_t seed;
-    float *keep, *scratch;            /* as large as the largest reference, and image */
+    float *keep, *scratch;            /* as large as the largest mask, and image */
     float complex *raw, *zero, *full; /* zero-filled at the scan's size; both at the image size */
 };
 
@@ -42,7 +43,9 @@ static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *
     const struct scan *scan = &im->scans.list[at.scan];
     struct mask_key key = s->augment ? mask_key_of_sample(s->seed, epoch, index)
                                      : mask_key_of_file(s->seed, file_name(scan->path));
-    if (masks_draw(s->masks, key, scan->height, scan->width, s->keep, e) ||
+    int mask_h, mask_w;
+    zerofill_mask_size(s->zerofill.mask_on, scan, &mask_h, &mask_w);
+    if (masks_draw(s->masks, key, mask_h, mask_w, s->keep, e) ||
         images_read(im, (int)index, s->full, e) ||
         zerofill_slice(&s->zerofill, scan, &im->cache[at.scan], at.slice, s->keep, s->raw, e))
         return -1;
@@ -110,21 +113,24 @@ static void tiles(const struct task *t, const float *input, const float *output,
 }
 
 static int side_init(struct side *s, struct images *images, const struct jsense_conf *jsense,
-                     struct cfg_pick mask, const struct augment_conf *augment, uint64_t seed,
-                     struct err *e)
+                     struct cfg_pick mask, int mask_on, const struct augment_conf *augment,
+                     uint64_t seed, struct err *e)
 {
     *s = (struct side){.images = images, .augment = augment, .seed = seed};
     if (!(s->masks = masks_new(mask, e))) return -1;
-    size_t n = (size_t)images->height * (size_t)images->width, largest = n;
+    size_t n = (size_t)images->height * (size_t)images->width, largest = n, masked = 0;
     for (int i = 0; i < images->scans.n; i++) {
         const struct scan *scan = &images->scans.list[i];
         size_t pixels = (size_t)scan->height * (size_t)scan->width;
         if (pixels > largest) largest = pixels;
-        if (!masks_plan(s->masks, scan->height, scan->width, e))
-            return err_wrap(e, "%s", scan->path);
+        int h, w;
+        zerofill_mask_size(mask_on, scan, &h, &w);
+        if ((size_t)h * (size_t)w > masked) masked = (size_t)h * (size_t)w;
+        if (!masks_plan(s->masks, h, w, e)) return err_wrap(e, "%s", scan->path);
     }
     s->zerofill.conf = *jsense;
-    s->keep = mem_new(largest, sizeof *s->keep, e);
+    s->zerofill.mask_on = mask_on;
+    s->keep = mem_new(masked, sizeof *s->keep, e);
     s->raw = mem_new(largest, sizeof *s->raw, e);
     s->scratch = mem_new(n, sizeof *s->scratch, e);
     s->zero = mem_new(n, sizeof *s->zero, e);
@@ -143,13 +149,20 @@ static void side_release(struct side *s)
     mem_free(s->full);
 }
 
+static void name_sample(const struct task *t, bool validation, uint32_t index, char *text,
+                        size_t size)
+{
+    const struct recon *owner = t->ctx;
+    samples_name(validation ? owner->validation.images : owner->train.images, index, text, size);
+}
+
 static struct sample_source source(struct side *s)
 {
     size_t pixels = (size_t)s->images->height * (size_t)s->images->width;
     return (struct sample_source){s, (uint32_t)s->images->n, 2 * pixels, 2 * pixels, 0, make};
 }
 
-struct recon *recon_new(struct cfg_pick mask, const struct augment_conf *augment,
+struct recon *recon_new(struct cfg_pick mask, int mask_on, const struct augment_conf *augment,
                         const struct jsense_conf *jsense, const struct unet_conf *unet,
                         uint64_t seed, struct images *train, struct images *validation,
                         struct err *e)
@@ -157,8 +170,8 @@ struct recon *recon_new(struct cfg_pick mask, const struct augment_conf *augment
     struct recon *r = mem_new(1, sizeof *r, e);
     if (!r) return NULL;
     if (augment_check(augment, train->height, train->width, e) ||
-        side_init(&r->train, train, jsense, mask, augment, seed, e) ||
-        side_init(&r->validation, validation, jsense, mask, NULL, seed, e)) {
+        side_init(&r->train, train, jsense, mask, mask_on, augment, seed, e) ||
+        side_init(&r->validation, validation, jsense, mask, mask_on, NULL, seed, e)) {
         recon_free(r);
         return NULL;
     }
@@ -169,6 +182,9 @@ struct recon *recon_new(struct cfg_pick mask, const struct augment_conf *augment
         .width = train->width,
         .train = source(&r->train),
         .validation = source(&r->validation),
+        .fingerprint = samples_fingerprint(train, validation),
+        .name_sample = name_sample,
+        .ctx = r,
         .nsums = SUMS,
         .nscores = 3,
         .scores = {"val_loss", "val_psnr", "val_psnr_zero_filled"},
@@ -188,7 +204,9 @@ void recon_print_masks(const struct recon *r)
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < sides[k]->images->scans.n; i++) {
             const struct scan *s = &sides[k]->images->scans.list[i];
-            const struct mask_plan *p = masks_plan(sides[k]->masks, s->height, s->width, NULL);
+            int h, w;
+            zerofill_mask_size(sides[k]->zerofill.mask_on, s, &h, &w);
+            const struct mask_plan *p = masks_plan(sides[k]->masks, h, w, NULL);
             if (!p) continue;
             masks_describe(sides[k]->masks, p, line, sizeof line);
             if (strcmp(line, last)) fprintf(stderr, "undersampling: %s\n", line);

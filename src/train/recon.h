@@ -7,12 +7,13 @@
 #include "data/augment.h"
 #include "data/images.h"
 #include "data/mask.h"
+#include "data/zerofill.h"
 #include "train/task.h"
 
 struct recon;
-/* Borrows the images. `mask` is one of mask_kinds with its configuration; `jsense` that of the
- * references. */
-struct recon *recon_new(struct cfg_pick mask, const struct augment_conf *augment,
+/* Borrows the images. `mask` is one of mask_kinds with its configuration, drawn on k-space as
+ * `mask_on` says (data/zerofill.h); `jsense` is that of the references. */
+struct recon *recon_new(struct cfg_pick mask, int mask_on, const struct augment_conf *augment,
                         const struct jsense_conf *jsense, const struct unet_conf *unet,
                         uint64_t seed, struct images *train, struct images *validation,
                         struct err *e);

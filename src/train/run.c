@@ -2,7 +2,9 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "train/changes.h"
 #include "train/record.h"
+#include "train/states.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -31,55 +33,15 @@ static char *resolved(const struct cli *cli, const void *conf, size_t *len, stru
     return NULL;
 }
 
-/* The key of a line of block YAML, without its indentation; its length into *n. */
-static const char *line_key(const char *line, size_t *n)
-{
-    line += strspn(line, " -");
-    *n = strcspn(line, ":\n");
-    return line;
-}
-
-static bool allowed(const char *line, const char *const *may_change)
-{
-    size_t n;
-    const char *key = line_key(line, &n);
-    for (int i = 0; may_change[i]; i++)
-        if (strlen(may_change[i]) == n && !memcmp(may_change[i], key, n)) return true;
-    return false;
-}
-
-/* Both texts are dumps of the same tables, so a difference is a difference of lines in the same
- * order. */
-static int compare_configs(const char *was, const char *is, const char *const *may_change,
-                           struct err *e)
-{
-    while (*was || *is) {
-        size_t a = strcspn(was, "\n"), b = strcspn(is, "\n");
-        if (!(a == b && !memcmp(was, is, a)) &&
-            !(allowed(was, may_change) && allowed(is, may_change))) {
-            size_t i = strspn(was, " "), j = strspn(is, " ");
-            err_set(e, ERR_CONFIG,
-                    "the run was started with another configuration: then '%.*s', now '%.*s'",
-                    (int)(a - i), was + i, (int)(b - j), is + j);
-            return err_hint(
-                e, "resume with the configuration it was started with, or train in another "
-                   "run directory");
-        }
-        was += a + (was[a] == '\n');
-        is += b + (is[b] == '\n');
-    }
-    return 0;
-}
-
-static int check_resumed(const struct run *r, const char *text, const char *const *may_change,
-                         struct err *e)
+static int check_resumed(const struct run *r, const struct cli *cli, const char *text,
+                         const char *const *may_change, struct err *e)
 {
     char path[1200], *was;
     size_t len;
     if (run_path(r, "config.resolved.yaml", path, sizeof path, e) ||
         !(was = io_read_text(path, 1 << 20, &len, e)))
         return -1;
-    int bad = compare_configs(was, text, may_change, e);
+    int bad = changes_check(was, text, may_change, cli->command, e);
     mem_free(was);
     return bad ? err_wrap(e, "%s", r->dir) : 0;
 }
@@ -111,9 +73,7 @@ static void sweep(const struct run *r, bool begun)
 
 static int check_state(const struct run *r, bool resume, bool *begun, struct err *e)
 {
-    char path[1200];
-    if (run_path(r, "last.h5", path, sizeof path, e)) return -1;
-    *begun = io_exists(path);
+    *begun = states_any(r->dir);
     if (*begun && !resume) {
         err_set(e, ERR_CONFIG, "%s already holds a training", r->dir);
         return err_hint(e, "add --resume to go on with it, or choose another 'run'");
@@ -146,7 +106,7 @@ int run_begin(struct run *r, const char *dir, const struct cli *cli, const void 
         return -1;
     size_t len = 0;
     char *text = resolved(cli, conf, &len, e);
-    int bad = !text || (begun && check_resumed(r, text, may_change, e));
+    int bad = !text || (begun && check_resumed(r, cli, text, may_change, e));
     if (!bad) {
         sweep(r, begun);
         bad = open_files(r, cli, text, len, seed, begun, e);
@@ -155,18 +115,26 @@ int run_begin(struct run *r, const char *dir, const struct cli *cli, const void 
     return bad ? -1 : 0;
 }
 
-int run_rewind_metrics(struct run *r, uint64_t step, struct err *e)
+/* Whether a line is of what the state at step `step` has behind it. A line cut by a crash does not
+ * parse, and goes. */
+static bool stays(const char *line, uint64_t step, uint64_t validated, const char *score)
+{
+    json_t *j = json_loads(line, 0, NULL), *at = json_object_get(j, "step");
+    const uint64_t last = json_object_get(j, score) ? validated : step;
+    const bool yes = json_is_integer(at) && (uint64_t)json_integer_value(at) <= last;
+    json_decref(j);
+    return yes;
+}
+
+int run_rewind_metrics(struct run *r, uint64_t step, uint64_t validated, const char *score,
+                       struct err *e)
 {
     char path[1200], *kept = NULL, *line = NULL;
     size_t len = 0, room = 0;
     if (run_path(r, "metrics.jsonl", path, sizeof path, e)) return -1;
     FILE *in = fopen(path, "r"), *out = open_memstream(&kept, &len);
-    while (in && out && getline(&line, &room, in) > 0) {
-        json_t *j = json_loads(line, 0, NULL); /* a line cut by a crash does not parse, and goes */
-        json_t *at = json_object_get(j, "step");
-        if (json_is_integer(at) && (uint64_t)json_integer_value(at) <= step) fputs(line, out);
-        json_decref(j);
-    }
+    while (in && out && getline(&line, &room, in) > 0)
+        if (stays(line, step, validated, score)) fputs(line, out);
     bool ok = in && out;
     if (in) fclose(in);
     if (out && fclose(out)) ok = false;

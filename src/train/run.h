@@ -2,8 +2,9 @@
  *
  *     config.resolved.yaml   the configuration with every default filled in
  *     run.json               program version, machine, libraries, seed, threads, kernels (record.h)
- *     metrics.jsonl          one JSON object a line: training loss, and scores at each validation
- *     last.h5, best.h5       checkpoints (nn/ckpt.h)
+ *     metrics.jsonl          one JSON object a line: training loss, at most PACE_LINES lines of it
+ *                            (train/pace.h), and scores at each validation
+ *     last.h5, best.h5, step-*.h5   checkpoints (train/states.h)
  *     samples.png            pictures of the latest validation
  *     explain.txt            at the end: nodes, memory, kernels and times of a step (nn/plan.h)
  *
@@ -25,13 +26,15 @@ struct run {
 
 /* Makes or reopens the directory. Fails where it cannot be written; where another process trains in
  * it; where it holds a training and `resume` is not asked; where `resume` is asked and there is
- * none, or one of another configuration (only the keys in `may_change`, a NULL-ended list of last
- * key names, may differ). */
+ * none, or one of another configuration (only the keys in `may_change`, a NULL-ended list of
+ * dotted keys, may differ). */
 int run_begin(struct run *r, const char *dir, const struct cli *cli, const void *conf,
               uint64_t seed, const char *const *may_change, struct err *e);
 int run_path(const struct run *r, const char *file, char *path, size_t size, struct err *e);
-/* Drops the lines of steps beyond `step`: they will come again. */
-int run_rewind_metrics(struct run *r, uint64_t step, struct err *e);
+/* Drops the lines of steps beyond `step`, and of validations (those with `score`) beyond step
+ * `validated`: they will come again. */
+int run_rewind_metrics(struct run *r, uint64_t step, uint64_t validated, const char *score,
+                       struct err *e);
 /* {"step": …, names[0]: values[0], …}; NaN and infinity become null. Flushed at once. */
 int run_log(struct run *r, uint64_t step, const char *const *names, const double *values, int n,
             struct err *e);

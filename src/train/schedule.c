@@ -19,13 +19,14 @@ static const char *const kinds[] = {"constant", "step", "cosine", NULL};
 const struct cfg_field schedule_ssl_fields[] = FIELDS("step");
 const struct cfg_field schedule_recon_fields[] = FIELDS("constant");
 
-double schedule_lr(const struct schedule_conf *c, double lr, long step, long steps, long per_epoch)
+double schedule_lr(const struct schedule_conf *c, double lr, uint64_t step, uint64_t steps,
+                   uint64_t epoch)
 {
-    if (step < c->warmup) return lr * (double)(step + 1) / (double)c->warmup;
+    const uint64_t warmup = (uint64_t)c->warmup;
+    if (step < warmup) return lr * (double)(step + 1) / (double)warmup;
     double now = lr;
-    if (c->kind == SCHEDULE_STEP) now = lr * pow(c->factor, (double)(step / per_epoch / c->every));
+    if (c->kind == SCHEDULE_STEP) now = lr * pow(c->factor, (double)(epoch / (uint64_t)c->every));
     if (c->kind == SCHEDULE_COSINE)
-        now =
-            lr * 0.5 * (1.0 + cos(M_PI * (double)(step - c->warmup) / (double)(steps - c->warmup)));
+        now = lr * 0.5 * (1.0 + cos(M_PI * (double)(step - warmup) / (double)(steps - warmup)));
     return fmax(now, c->min_lr);
 }

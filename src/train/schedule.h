@@ -3,6 +3,8 @@
 
 #include "base/cfg.h"
 
+#include <stdint.h>
+
 enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_STEP, SCHEDULE_COSINE };
 
 struct schedule_conf {
@@ -15,6 +17,7 @@ struct schedule_conf {
 extern const struct cfg_field schedule_ssl_fields[];   /* the authors': x 0.9 every 2 epochs */
 extern const struct cfg_field schedule_recon_fields[]; /* constant */
 
-/* The rate of step `step` (0-based) of `steps`, `per_epoch` steps an epoch, from the peak rate
- * `lr`. */
-double schedule_lr(const struct schedule_conf *c, double lr, long step, long steps, long per_epoch);
+/* The rate of step `step` (0-based) of `steps`, which begins in epoch `epoch` (0-based), from the
+ * peak rate `lr`. */
+double schedule_lr(const struct schedule_conf *c, double lr, uint64_t step, uint64_t steps,
+                   uint64_t epoch);

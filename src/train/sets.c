@@ -73,7 +73,7 @@ static int find_split(struct scans *train, struct scans *validation, const struc
     return rc ? err_wrap(e, "data.split") : 0;
 }
 
-int sets_open(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e)
+int sets_find(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e)
 {
     static const char *const names[2] = {"data.train", "data.validation"};
     const struct images_conf conf = {.cache = c->cache,
@@ -89,10 +89,16 @@ int sets_open(struct sets *s, const struct sets_conf *c, bool quiet, struct err 
                                                       : find_split(&train, &validation, c, &q, e));
     images_adopt(&s->train, &conf, &train);
     images_adopt(&s->validation, &conf, &validation);
-    bad = bad ||
-          split_check_disjoint(&s->train.scans, &s->validation.scans, names,
-                               c->same_patient == SAME_PATIENT_REFUSE, e) ||
-          images_prepare(&s->train, quiet, e) || images_prepare(&s->validation, quiet, e);
+    return bad || split_check_disjoint(&s->train.scans, &s->validation.scans, names,
+                                       c->same_patient == SAME_PATIENT_REFUSE, e)
+               ? -1
+               : 0;
+}
+
+int sets_open(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e)
+{
+    const int bad = sets_find(s, c, quiet, e) || images_prepare(&s->train, quiet, e) ||
+                    images_prepare(&s->validation, quiet, e);
     if (bad) sets_release(s);
     return bad ? -1 : 0;
 }

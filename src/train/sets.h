@@ -18,6 +18,9 @@ struct sets {
     struct images train, validation;
 };
 int sets_check(const struct sets_conf *c, struct err *e); /* without touching data or disk */
+/* Finds and checks the scans. Whatever the outcome, the caller releases the sets in the end. */
+int sets_find(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e);
+/* And makes their references. On failure there is nothing to release. */
 int sets_open(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e);
 /* Lists skipped scans in the folder and on stderr (scans_report). */
 int sets_report(const struct sets *s, const char *folder, struct err *e);

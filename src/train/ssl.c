@@ -1,6 +1,7 @@
 #include "train/ssl.h"
 
 #include "base/mem.h"
+#include "train/samples.h"
 
 #include <string.h>
 
@@ -73,6 +74,13 @@ static void tiles(const struct task *t, const float *input, const float *output,
     memcpy(tile[2], output, bytes);
 }
 
+static void name_sample(const struct task *t, bool validation, uint32_t index, char *text,
+                        size_t size)
+{
+    const struct ssl *owner = t->ctx;
+    samples_name(validation ? owner->validation.images : owner->train.images, index, text, size);
+}
+
 static struct sample_source source(struct side *s)
 {
     size_t pixels = (size_t)s->images->height * (size_t)s->images->width;
@@ -113,6 +121,9 @@ struct ssl *ssl_new(const struct patches_conf *p, const struct augment_conf *aug
         .width = w,
         .train = source(&s->train),
         .validation = source(&s->validation),
+        .fingerprint = samples_fingerprint(train, validation),
+        .name_sample = name_sample,
+        .ctx = s,
         .nsums = SUMS,
         .nscores = 4,
         .scores = {"val_loss", "val_patches", "val_patches_zero", "val_patches_ratio"},

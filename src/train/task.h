@@ -15,9 +15,16 @@ struct task {
     struct sample_source train;      /* input (h, w, in), target (h, w, out), mask (mask_len) */
     struct sample_source validation; /* the same every time */
 
+    /* A number for the sets of scans, the same only for the same ones; 0: not known. */
+    uint64_t fingerprint;
+    /* How people know a sample: scan and slice. NULL: by number. */
+    void (*name_sample)(const struct task *t, bool validation, uint32_t index, char *text,
+                        size_t size);
+
     /* Validation: adds one image's figures to sums[] (nsums of them), then turns the sums over all
-     * n images into values[] named by `scores`. values[0] is the loss that checkpoints are chosen
-     * by. */
+     * n images into values[] named by `scores`. scores[0] is "val_loss", the loss of training, by
+     * which checkpoints are chosen: its value is the validation's own (validate.h), whatever
+     * `summarise` gives. */
     int nsums, nscores;
     const char *scores[TASK_MAX_SCORES];
     void (*measure)(const struct task *t, const float *input, const float *output,

@@ -2,13 +2,16 @@
 
 #include "base/mem.h"
 #include "base/png.h"
+#include "base/stop.h"
 #include "data/normalise.h"
+#include "train/blame.h"
 
 #include <string.h>
 
 struct validation {
     const struct task *task;
-    struct plan *plan;
+    struct named_source source;
+    struct plan *plan; /* of one image: its loss is that image's, whatever the last batch holds */
     int pictures;
     float **tile; /* pictures x ntiles images (h, w) */
     float *pixels;
@@ -18,11 +21,12 @@ struct validation {
 };
 
 struct validation *validation_new(const struct task *t, const struct graph *g, struct params *p,
-                                  struct plan_conf shape, int pictures, struct err *e)
+                                  enum nn_precision precision, int pictures, struct err *e)
 {
     struct validation *v = mem_new(1, sizeof *v, e);
     if (!v) return NULL;
     v->task = t;
+    v->source = (struct named_source){t, true};
     int samples = (int)t->validation.samples;
     v->pictures = pictures < samples ? pictures : samples;
     size_t tiles = (size_t)v->pictures * (size_t)t->ntiles;
@@ -33,7 +37,11 @@ struct validation *validation_new(const struct task *t, const struct graph *g, s
     v->high = mem_new(tiles, sizeof *v->high, e);
     v->title = mem_new(tiles, sizeof *v->title, e);
     v->scratch = mem_new(pixels, sizeof *v->scratch, e);
-    v->plan = plan_new(g, p, shape, e);
+    v->plan =
+        plan_new(g, p,
+                 (struct plan_conf){
+                     .batch = 1, .height = t->height, .width = t->width, .precision = precision},
+                 e);
     if (!v->tile || !v->pixels || !v->low || !v->high || !v->title || !v->scratch || !v->plan) {
         validation_free(v);
         return NULL;
@@ -90,32 +98,37 @@ static int write_picture(struct validation *v, const char *path, struct err *e)
                            t->height, t->width, v->low, v->high, e);
 }
 
-int validation_run(struct validation *v, const char *picture, double *scores, struct err *e)
+/* One image: adds to the sums and to *loss. */
+static void measure(struct validation *v, const struct batch *b, double *sums, double *loss)
 {
     const struct task *t = v->task;
     const struct sample_source *s = &t->validation;
-    double sums[TASK_MAX_SCORES] = {0};
-    struct shape shape;
-    const float *output = plan_output(v->plan, "output", &shape);
-    size_t out_len = shape_len(shape) / (size_t)shape.n;
-    struct loader *l = loader_new(*s, (struct loader_conf){.size = shape.n, .ahead = 1}, e);
-    if (!l) return -1;
+    const float *output = plan_output(v->plan, "output", NULL);
+    memcpy(plan_input(v->plan, "input"), b->input, s->input_len * sizeof(float));
+    memcpy(plan_input(v->plan, "target"), b->target, s->target_len * sizeof(float));
+    plan_forward(v->plan, (struct step_key){0});
+    *loss += plan_loss(v->plan);
+    t->measure(t, b->input, output, b->target, b->mask, sums);
+    const int row = picture_row(v, b->index[0]);
+    if (row >= 0) t->tiles(t, b->input, output, b->target, v->tile + row * t->ntiles);
+}
+
+int validation_run(struct validation *v, const char *picture, double *scores, bool *stopped,
+                   struct err *e)
+{
+    const struct task *t = v->task;
+    const struct sample_source source = blame_source(&v->source);
+    double sums[TASK_MAX_SCORES] = {0}, loss = 0.0;
     const struct batch *b;
     int bad;
-    while (!(bad = loader_next(l, &b, e)) && b) {
-        size_t n = (size_t)shape.n;
-        memcpy(plan_input(v->plan, "input"), b->input, n * s->input_len * sizeof(float));
-        memcpy(plan_input(v->plan, "target"), b->target, n * s->target_len * sizeof(float));
-        plan_forward(v->plan, (struct step_key){0});
-        for (size_t i = 0; i < (size_t)b->n; i++) {
-            const float *in = b->input + i * s->input_len, *target = b->target + i * s->target_len;
-            t->measure(t, in, output + i * out_len, target, b->mask + i * s->mask_len, sums);
-            int row = picture_row(v, b->index[i]);
-            if (row >= 0) t->tiles(t, in, output + i * out_len, target, v->tile + row * t->ntiles);
-        }
-    }
+    struct loader *l = loader_new(source, (struct loader_conf){.size = 1, .ahead = 4}, e);
+    if (!l) return -1;
+    while (!(bad = loader_next(l, &b, e)) && b && !(*stopped = stop_requested()))
+        measure(v, b, sums, &loss);
     loader_free(l);
     if (bad) return -1;
-    t->summarise(sums, (int)s->samples, scores);
+    if (*stopped) return 0;
+    t->summarise(sums, (int)source.samples, scores);
+    scores[0] = loss / source.samples;
     return write_picture(v, picture, e);
 }

@@ -8,9 +8,11 @@
 #include "train/task.h"
 
 struct validation;
-/* `shape` of its batches, not of training. Borrows the task, graph and parameters. */
+/* Borrows the task, graph and parameters. */
 struct validation *validation_new(const struct task *t, const struct graph *g, struct params *p,
-                                  struct plan_conf shape, int pictures, struct err *e);
+                                  enum nn_precision precision, int pictures, struct err *e);
 void validation_free(struct validation *v);
-/* Fills scores[t->nscores] and writes the picture. */
-int validation_run(struct validation *v, const char *picture, double *scores, struct err *e);
+/* Fills scores[t->nscores], the first with the mean over images of the graph's loss, and writes the
+ * picture. Where a signal asks for a stop meanwhile, neither, and *stopped is set. */
+int validation_run(struct validation *v, const char *picture, double *scores, bool *stopped,
+                   struct err *e);

@@ -23,6 +23,7 @@ struct ssfd_conf { /* as ssfd.c has it */
     const char *checkpoint, *layer;
     struct cfg_texts layers;
     struct cfg_reals weights;
+    int precision;
 };
 
 enum { LARGEST = 48, FILTERS = 4, LEVELS = 5, GROUPS = 2 };
@@ -67,7 +68,7 @@ static int tear_down(void **state)
 
 static double score(const char *layer, const float *x, const float *y, int h, int w)
 {
-    struct ssfd_conf conf = {good, layer, {0}, {0}};
+    struct ssfd_conf conf = {good, layer, {0}, {0}, 0};
     struct err e = {0};
     double out = NAN;
     void *state = metric_ssfd.open(&conf, h, w, &e);
@@ -215,10 +216,10 @@ static void several_layers(void **state)
     (void)state;
     static const char *const layers[] = {"conv9", "block2_relu1", "conv10"};
     static const double factors[] = {0.5, 3.0, 0.0};
-    struct ssfd_conf conf = {good, "conv1", {3, layers}, {3, factors}};
+    struct ssfd_conf conf = {good, "conv1", {3, layers}, {3, factors}, 0};
     struct err e = {0};
     char text[256];
-    double out;
+    double out = NAN;
     make_reference(a, 32, 32, 0);
     make_image(b, 32, 32, 0);
     void *s = metric_ssfd.open(&conf, 32, 32, &e);
@@ -236,7 +237,7 @@ static void several_layers(void **state)
     assert_null(metric_ssfd.open(&conf, 32, 32, &e));
     assert_non_null(strstr(e.text, "2 weights for 3 layers"));
     static const char *const twice[] = {"conv3", "block2_relu1"};
-    conf = (struct ssfd_conf){good, "conv1", {2, twice}, {0}};
+    conf = (struct ssfd_conf){good, "conv1", {2, twice}, {0}, 0};
     assert_null(metric_ssfd.open(&conf, 32, 32, &e));
     assert_non_null(strstr(e.text, "are the same"));
 }
@@ -266,7 +267,7 @@ static void affine_intensities_do_not_matter(void **state)
 static void state_remembers_no_image(void **state)
 {
     (void)state;
-    struct ssfd_conf conf = {good, "conv9", {0}, {0}};
+    struct ssfd_conf conf = {good, "conv9", {0}, {0}, 0};
     struct err e = {0};
     void *s = metric_ssfd.open(&conf, 32, 32, &e);
     assert_non_null(s);
@@ -296,7 +297,7 @@ static void threads_do_not_matter(void **state)
 
 static void expect(const char *checkpoint, const char *layer, enum err_code code, const char *what)
 {
-    struct ssfd_conf conf = {checkpoint, layer, {0}, {0}};
+    struct ssfd_conf conf = {checkpoint, layer, {0}, {0}, 0};
     struct err e = {0};
     assert_null(metric_ssfd.open(&conf, 32, 32, &e));
     assert_int_equal(e.code, code);
@@ -324,7 +325,7 @@ static void refusals(void **state)
 static void images_without_an_answer(void **state)
 {
     (void)state;
-    struct ssfd_conf conf = {good, "conv9", {0}, {0}};
+    struct ssfd_conf conf = {good, "conv9", {0}, {0}, 0};
     struct err e = {0};
     double out;
     void *s = metric_ssfd.open(&conf, 32, 32, &e);

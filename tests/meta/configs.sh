@@ -16,7 +16,7 @@ while read -r config; do
     n=$((n + 1))
     accepted=0
     for command in "${commands[@]}"; do
-        ! "$command" "$config" --check >/dev/null 2>&1 || accepted=1
+        ! "$command" "$config" --check --quiet >/dev/null 2>&1 || accepted=1
     done
     if ! "$prepare" "$config" --check >/dev/null; then
         echo "$config: prepare does not accept it" >&2
@@ -24,7 +24,7 @@ while read -r config; do
     fi
     if [ $accepted = 0 ]; then
         echo "$config: no command accepts it" >&2
-        for command in "${commands[@]}"; do "$command" "$config" --check >/dev/null || true; done
+        for command in "${commands[@]}"; do "$command" "$config" --check --quiet >/dev/null || true; done
         bad=1
     fi
 done < <(find "$SSFD_SOURCE/configs" -name '*.yaml' | sort)

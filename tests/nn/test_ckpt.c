@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/h5.h"
+#include "base/hash.h"
 #include "nn/ckpt.h"
 
 #include <math.h>
@@ -16,9 +17,21 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct unet_conf small = {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1};
-static const struct ckpt_info info = {
-    "ssl", {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1}, 1234, 0.0625, 1000, 0.75, 320, 256};
+static const struct unet_conf small = {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1, false};
+static const struct ckpt_info info = {"ssl",
+                                      {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1, false},
+                                      1234,
+                                      0.0625,
+                                      1000,
+                                      0.75,
+                                      320,
+                                      256,
+                                      7,
+                                      0.5,
+                                      1100,
+                                      3,
+                                      0xfedcba9876543210,
+                                      42};
 static char dir[64], path[96];
 
 static int make_dir(void **state)
@@ -44,6 +57,12 @@ static struct graph *build(struct unet_conf c, const char *output)
     graph_output(g, graph_find(g, output));
     assert_int_equal(graph_seal(g, NULL), 0);
     return g;
+}
+
+/* What is wrong besides must be found behind a right checksum. */
+static void reseal(void)
+{
+    assert_int_equal(seal_file(path, NULL), 0);
 }
 
 static struct params *fresh(struct unet_conf c, const char *output)
@@ -101,6 +120,9 @@ static void test_round_trip(void **state)
     assert_true(i.loss_sum == 0.75);
     assert_int_equal(i.height, 320);
     assert_int_equal(i.width, 256);
+    assert_true(i.loss_count == 7 && i.loss_mean == 0.5 && i.stale == 3 && i.validated == 1100 &&
+                i.encoder == 42);
+    assert_true(i.images == 0xfedcba9876543210);
     params_free(p);
     params_free(q);
 }
@@ -181,6 +203,88 @@ static void test_truncated(void **state)
     }
 }
 
+/* Any bit, anywhere. */
+static void test_damaged(void **state)
+{
+    (void)state;
+    params_free(saved());
+    assert_int_equal(ckpt_check(path, NULL), 0);
+    FILE *f = fopen(path, "r+b");
+    fseek(f, 0, SEEK_END);
+    const long size = ftell(f);
+    for (int k = 0; k < 50; k++) {
+        const long at = k * (size - 1) / 49;
+        fseek(f, at, SEEK_SET);
+        const int was = fgetc(f);
+        fseek(f, at, SEEK_SET);
+        fputc(was ^ 1 << k % 8, f);
+        fflush(f);
+        struct ckpt_info i;
+        assert_int_equal(ckpt_check(path, NULL), -1);
+        assert_int_equal(ckpt_read_info(path, &i, NULL), -1);
+        refuse(small, true, ERR_DATA, at < size - SEAL_BYTES ? "checksum is another" : "checksum");
+        fseek(f, at, SEEK_SET);
+        fputc(was, f);
+        fflush(f);
+    }
+    fclose(f);
+    assert_int_equal(ckpt_check(path, NULL), 0);
+}
+
+/* With an average, readers get it, and the training gets both. */
+static void test_average(void **state)
+{
+    (void)state;
+    struct params *p = fresh(small, "output"), *q = fresh(small, "output");
+    struct err e = {0};
+    params_init(p, 5);
+    assert_int_equal(params_average_begin(p, &e), 0);
+    for (size_t i = 0; i < p->len; i++)
+        p->val[i] += 1.0f;
+    if (ckpt_save(path, p, &info, &e) || ckpt_load(path, q, false, &e)) fail_msg("%s", e.text);
+    assert_memory_equal(q->val, p->mean, p->len * sizeof(float));
+    if (params_average_begin(q, &e) || ckpt_load(path, q, true, &e)) fail_msg("%s", e.text);
+    assert_memory_equal(q->val, p->val, p->len * sizeof(float));
+    assert_memory_equal(q->mean, p->mean, p->len * sizeof(float));
+    params_free(saved()); /* without */
+    const float before = q->val[0];
+    assert_int_equal(ckpt_load(path, q, true, &e), -1);
+    assert_non_null(strstr(e.text, "raw"));
+    assert_true(q->val[0] == before);
+    params_free(p);
+    params_free(q);
+}
+
+/* The encoder of a network, frozen in another, comes from the checkpoint of the first, and is not
+ * saved with the other. */
+static void test_frozen(void **state)
+{
+    (void)state;
+    struct params *from = saved();
+    struct graph *g = graph_new();
+    struct err e = {0};
+    const int x = nn_conv(g, graph_input(g, "input", 1), "own", 1, 3, true);
+    graph_frozen(g, "ssfd.", "ssfd.");
+    unet_build(g, &small, x);
+    graph_output(g, graph_find(g, "ssfd.block3_relu1"));
+    if (graph_seal(g, &e)) fail_msg("%s", e.text);
+    struct params *p = params_new(g, &e);
+    assert_int_equal(p->trained, 2);
+    if (ckpt_load_frozen(path, p, "ssfd.", &e)) fail_msg("%s", e.text);
+    for (int i = p->trained; i < p->n; i++) {
+        const struct param *q = &p->list[i], *f = params_find(from, q->name + 5);
+        assert_true(q->frozen && !q->decays);
+        assert_memory_equal(p->val + q->offset, from->val + f->offset, f->len * sizeof(float));
+    }
+    if (ckpt_save(path, p, &info, &e)) fail_msg("%s", e.text);
+    struct h5 *h = h5_open(path, &e);
+    assert_true(h5_has(h, "params/own.weight") && !h5_has(h, "params/ssfd.block1.conv1.weight"));
+    h5_close(h);
+    params_free(from);
+    params_free(p);
+    graph_free(g);
+}
+
 static void test_not_a_checkpoint(void **state)
 {
     (void)state;
@@ -193,12 +297,15 @@ static void test_not_a_checkpoint(void **state)
     struct h5 *h = h5_create(path, NULL);
     assert_int_equal(h5_commit(h, NULL), 0);
     h5_close(h);
+    refuse(small, false, ERR_DATA, "no checksum");
+    reseal();
     refuse(small, false, ERR_DATA, "is not a checkpoint");
     assert_int_equal(ckpt_read_info(path, &i, &e), -1);
     h = h5_create(path, NULL);
     h5_set_attr_text(h, "/", "format", "ssfd checkpoint 99", NULL);
     assert_int_equal(h5_commit(h, NULL), 0);
     h5_close(h);
+    reseal();
     refuse(small, false, ERR_DATA, "its format is 'ssfd checkpoint 99'");
 }
 
@@ -243,15 +350,12 @@ static void test_unwritable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_encoder_of_a_whole_network),
-        cmocka_unit_test(test_other_networks),
-        cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_not_a_checkpoint),
-        cmocka_unit_test(test_values_that_are_not_finite),
-        cmocka_unit_test(test_bad_description),
-        cmocka_unit_test(test_unwritable),
+        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_encoder_of_a_whole_network),
+        cmocka_unit_test(test_other_networks),   cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_truncated),        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_average),          cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_not_a_checkpoint), cmocka_unit_test(test_values_that_are_not_finite),
+        cmocka_unit_test(test_bad_description),  cmocka_unit_test(test_unwritable),
     };
     return cmocka_run_group_tests_name("ckpt", tests, make_dir, remove_dir);
 }

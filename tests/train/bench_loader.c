@@ -25,19 +25,22 @@ struct conf { /* all keys of both commands, so either configuration is understoo
     struct patches_conf patches;
     struct augment_conf augment;
     struct cfg_pick mask;
+    int mask_on;
     struct unet_conf network;
     struct fit_conf fit;
 };
 
-static const struct cfg_field fields[] = {CFG_TEXT(struct conf, run, "none", ""),
-                                          CFG_U64(struct conf, seed, "1", ""),
-                                          CFG_GROUP(struct conf, data, sets_fields, ""),
-                                          CFG_GROUP(struct conf, patches, patches_fields, ""),
-                                          CFG_GROUP(struct conf, augment, augment_fields, ""),
-                                          CFG_PICK(struct conf, mask, "random", mask_kinds, ""),
-                                          CFG_GROUP(struct conf, network, unet_ssl_fields, ""),
-                                          CFG_GROUP(struct conf, fit, fit_ssl_fields, ""),
-                                          CFG_END};
+static const struct cfg_field fields[] = {
+    CFG_TEXT(struct conf, run, "none", ""),
+    CFG_U64(struct conf, seed, "1", ""),
+    CFG_GROUP(struct conf, data, sets_fields, ""),
+    CFG_GROUP(struct conf, patches, patches_fields, ""),
+    CFG_GROUP(struct conf, augment, augment_fields, ""),
+    CFG_PICK(struct conf, mask, "random", mask_kinds, ""),
+    CFG_CHOICE(struct conf, mask_on, "cropped", mask_on_choices, ""),
+    CFG_GROUP(struct conf, network, unet_ssl_fields, ""),
+    CFG_GROUP(struct conf, fit, fit_ssl_fields, ""),
+    CFG_END};
 
 static int open_files(void)
 {
@@ -107,8 +110,8 @@ static int run(bool recon, const char *path, long samples, struct err *e)
     struct cfg *cfg = cfg_load(fields, &c, path, NULL, 0, e);
     int bad = !cfg || sets_open(&sets, &c.data, true, e);
     if (!bad && recon)
-        bad = !(r = recon_new(c.mask, &c.augment, &c.data.jsense, &c.network, c.seed, &sets.train,
-                              &sets.validation, e));
+        bad = !(r = recon_new(c.mask, c.mask_on, &c.augment, &c.data.jsense, &c.network, c.seed,
+                              &sets.train, &sets.validation, e));
     else if (!bad)
         bad = !(s = ssl_new(&c.patches, &c.augment, &c.network, c.seed, &sets.train,
                             &sets.validation, e));

@@ -1,5 +1,5 @@
 /* What both trainings are fed with: samples that depend on seed, epoch and place only; steady
- * memory and open files. */
+ * memory and open files; a file that vanishes or changes under a training is named. */
 #include "base/mem.h"
 #include "data/loader.h"
 #include "data/scratch.h"
@@ -67,7 +67,7 @@ static int feed_begin(void **state)
         sets_open(&feed.sets, &c->data, true, &e) ||
         !(feed.ssl = ssl_new(&c->patches, &c->augment, &c->ssl, 3, &feed.sets.train,
                              &feed.sets.validation, &e)) ||
-        !(feed.recon = recon_new(c->mask, &c->augment, &c->data.jsense, &c->recon, 3,
+        !(feed.recon = recon_new(c->mask, MASK_CROPPED, &c->augment, &c->data.jsense, &c->recon, 3,
                                  &feed.sets.train, &feed.sets.validation, &e))) {
         printf("%s\n", e.text);
         return -1;
@@ -165,11 +165,107 @@ static void ten_thousand_steps_leave_nothing_behind(void **state)
     }
 }
 
+static void expect_error(int task, const char *file)
+{
+    struct loader *l = loader_new(*source(task), (struct loader_conf){1, 1, true, 5, 0}, NULL);
+    struct err e = {0};
+    const struct batch *b;
+    int bad = 0;
+    for (int i = 0; i < 40 && !bad; i++)
+        bad = loader_next(l, &b, &e);
+    assert_int_equal(bad, -1);
+    if (!strstr(e.text, file)) fail_msg("'%s' does not name %s", e.text, file);
+    assert_true(strlen(e.hint) > 0);
+    loader_free(l);
+}
+
+static void expect_samples(int task)
+{
+    struct loader *l = loader_new(*source(task), (struct loader_conf){9, 1, true, 5, 0}, NULL);
+    struct err e = {0};
+    const struct batch *b;
+    for (int i = 0; i < 2; i++)
+        if (loader_next(l, &b, &e)) fail_msg("%s", e.text);
+    loader_free(l);
+}
+
+/* A cached reference is made again; without its scan, that cannot be. */
+static void a_file_that_vanishes_is_named(void **state)
+{
+    (void)state;
+    char scan[256], cached[1024], aside[256];
+    strcpy(scan, scratch_path("train/scan1.h5"));
+    strcpy(cached, feed.sets.train.cache[1].path);
+    strcpy(aside, scratch_path("aside.h5"));
+    unlink(cached);
+    expect_samples(0);
+    assert_int_equal(access(cached, R_OK), 0);
+    unlink(cached);
+    expect_samples(1);
+    rename(scan, aside);
+    expect_samples(0); /* needs the reference only */
+    expect_error(1, "scan1.h5");
+    unlink(cached);
+    expect_error(0, "scan1.h5");
+    rename(aside, scan);
+    expect_samples(0);
+    expect_samples(1);
+}
+
+/* Another file of the same name and shape would be trained on without anybody noticing. */
+static void a_file_that_is_replaced_is_named(void **state)
+{
+    (void)state;
+    char scan[256], cached[1024], aside[256], command[6000];
+    strcpy(scan, scratch_path("train/scan2.h5"));
+    strcpy(cached, feed.sets.train.cache[2].path);
+    strcpy(aside, scratch_path("aside.h5"));
+    snprintf(command, sizeof command, "cp '%s' '%s' && cp '%s' '%s'", cached, aside,
+             feed.sets.train.cache[0].path, cached);
+    assert_int_equal(system(command), 0);
+    expect_samples(0); /* made again */
+    snprintf(command, sizeof command, "cmp -s '%s' '%s'", cached, aside);
+    assert_int_equal(system(command), 0);
+    rename(scan, aside);
+    write_scan(scan, 77);
+    expect_error(1, "scan2.h5");
+    rename(aside, scan);
+    expect_samples(1);
+}
+
+/* A mask on the acquired k-space is a mask on the cropped one where nothing is cropped. */
+static void masks_on_either_k_space(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct conf *c = &feed.conf;
+    struct recon *acquired = recon_new(c->mask, MASK_ACQUIRED, &c->augment, &c->data.jsense,
+                                       &c->recon, 3, &feed.sets.train, &feed.sets.validation, &e);
+    assert_non_null(acquired);
+    enum { N = 2 * SIDE * SIDE };
+    float a[N], b[N], target[N];
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct sample_source *s = &recon_task(acquired)->train, *t = source(1);
+        assert_int_equal(s->make(s->ctx, i, 1, a, target, NULL, &e), 0);
+        assert_int_equal(t->make(t->ctx, i, 1, b, target, NULL, &e), 0);
+        double difference = 0, size = 0;
+        for (int k = 0; k < N; k++) {
+            difference += pow((double)a[k] - (double)b[k], 2);
+            size += pow((double)b[k], 2);
+        }
+        assert_true(size > 0 && difference < 1e-10 * size);
+    }
+    recon_free(acquired);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sample_is_a_function_of_its_place),
         cmocka_unit_test(ten_thousand_steps_leave_nothing_behind),
+        cmocka_unit_test(a_file_that_vanishes_is_named),
+        cmocka_unit_test(a_file_that_is_replaced_is_named),
+        cmocka_unit_test(masks_on_either_k_space),
     };
     return cmocka_run_group_tests(tests, feed_begin, feed_end);
 }

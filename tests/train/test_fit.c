@@ -3,12 +3,10 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/stop.h"
-#include "nn/ckpt.h"
-#include "train/fit.h"
+#include "toy.h"
 
 #include <math.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,135 +17,26 @@
 
 #include <cmocka.h>
 
-enum { N = 16, PIXELS = N * N };
-
-struct conf {
-    int steps;
-    struct fit_conf fit;
-};
-static const struct cfg_field fields[] = {CFG_INT(struct conf, steps, "0", 0, 100, "", "any"),
-                                          CFG_GROUP(struct conf, fit, fit_ssl_fields, "training"),
-                                          CFG_END};
-
-struct source {
-    int calls, stop_at, nan_at;
-};
-
-/* Task: remove a sinusoid of known frequency from a blob. */
-static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target, float *mask,
-                struct err *e)
-{
-    (void)mask, (void)e;
-    struct source *s = ctx;
-    s->calls++;
-    if (s->calls == s->stop_at) raise(SIGUSR1);
-    for (int i = 0; i < PIXELS; i++) {
-        double y = i / N - 8.0, x = i % N - 8.0 + 0.3 * index;
-        target[i] = (float)exp(-(x * x + y * y) / 20.0);
-        input[i] = target[i] + (float)(0.5 * sin(2.0 * i + epoch));
-        if (s->calls == s->nan_at) input[i] = NAN;
-    }
-    return 0;
-}
-
-static void measure(const struct task *t, const float *input, const float *output,
-                    const float *target, const float *mask, double *sums)
-{
-    (void)t, (void)input, (void)mask;
-    for (int i = 0; i < PIXELS; i++)
-        sums[0] += pow((double)output[i] - (double)target[i], 2) / PIXELS;
-}
-
-static void summarise(const double *sums, int n, double *values)
-{
-    values[0] = sums[0] / n;
-}
-
-static void tiles(const struct task *t, const float *input, const float *output,
-                  const float *target, float *const *tile)
-{
-    (void)t, (void)target;
-    memcpy(tile[0], input, PIXELS * sizeof(float));
-    memcpy(tile[1], output, PIXELS * sizeof(float));
-}
-
-static struct task make_task(struct source *train, struct source *validation)
-{
-    struct unet_conf unet = {.in_channels = 1,
-                             .out_channels = 1,
-                             .filters = 4,
-                             .levels = 3,
-                             .block = UNET_BLOCK_CONTEXT,
-                             .groups = 2,
-                             .dropout = 0.1};
-    return (struct task){
-        .name = "ssl",
-        .unet = unet,
-        .height = N,
-        .width = N,
-        .train = {train, 6, PIXELS, PIXELS, 0, make},
-        .validation = {validation, 3, PIXELS, PIXELS, 0, make},
-        .nsums = 1,
-        .nscores = 1,
-        .scores = {"val_loss"},
-        .measure = measure,
-        .summarise = summarise,
-        .ntiles = 2,
-        .tile_names = {"in", "out"},
-        .tiles = tiles,
-    };
-}
-
 static char *folder; /* of this test program */
-static const char *patience = "fit.patience=0", *rate = "fit.adam.lr=1e-2";
-static int validation_nan_at;
 
-struct outcome {
-    int code;
-    struct err err;
-    struct ckpt_info last, best;
-    float *val;
-    size_t len;
-};
-
-/* One training into folder/name, 40 steps of 4 images unless told otherwise. */
-static struct outcome train(const char *name, bool resume, int steps, struct source s)
+/* In folder/name, with up to four keys that differ, NULL-ended. */
+#define train(name, resume, toy, ...)                                                              \
+    train_with(name, resume, toy, (const char *const[]){__VA_ARGS__, NULL})
+static struct toy_outcome train_with(const char *name, bool resume, struct toy toy,
+                                     const char *const *sets)
 {
-    struct outcome o = {0};
-    struct source quiet = {.nan_at = validation_nan_at};
-    struct task task = make_task(&s, &quiet);
-    struct conf conf = {0};
-    char set[64];
-    snprintf(set, sizeof set, "fit.steps=%d", steps);
-    const char *sets[] = {set, "fit.validate_every=10", patience, rate};
-    struct cfg *cfg = cfg_load(fields, &conf, NULL, sets, 4, &o.err);
-    assert_non_null(cfg);
-    struct cli cli = {
-        .cfg = cfg, .command = "test", .fields = fields, .resume = resume, .quiet = true};
-    struct run run;
-    char dir[256], path[300];
+    char dir[256];
     snprintf(dir, sizeof dir, "%s/%s", folder, name);
-    int bad = run_begin(&run, dir, &cli, &conf, 5, fit_may_change, &o.err) ||
-              fit(&task, &conf.fit, 5, &run, &cli, &o.err);
-    o.code = bad ? (int)o.err.code : 0;
-    run_end(&run);
-    cfg_free(cfg);
-    snprintf(path, sizeof path, "%s/best.h5", dir);
-    ckpt_read_info(path, &o.best, NULL);
-    snprintf(path, sizeof path, "%s/last.h5", dir);
-    if (ckpt_read_info(path, &o.last, NULL) == 0) {
-        struct graph *g = graph_new();
-        graph_output(g, unet_build(g, &task.unet, graph_input(g, "input", 1)));
-        assert_int_equal(graph_seal(g, NULL), 0);
-        struct params *p = params_new(g, NULL);
-        assert_int_equal(ckpt_load(path, p, true, NULL), 0);
-        o.len = p->len;
-        o.val = mem_new(p->len, sizeof *o.val, NULL);
-        memcpy(o.val, p->val, p->len * sizeof *o.val);
-        params_free(p);
-        graph_free(g);
-    }
-    return o;
+    return toy_train(dir, resume, toy, sets);
+}
+
+static const struct toy fine;
+
+static void same_weights(const struct toy_outcome *a, const struct toy_outcome *b)
+{
+    assert_non_null(a->val);
+    assert_int_equal(a->len, b->len);
+    assert_memory_equal(a->val, b->val, a->len * sizeof *a->val);
 }
 
 static long lines(const char *name)
@@ -166,87 +55,160 @@ static long lines(const char *name)
 static void learns_and_repeats(void **state)
 {
     (void)state;
-    struct outcome a = train("a", false, 40, (struct source){0});
-    struct outcome b = train("b", false, 40, (struct source){0});
+    struct toy_outcome a = train("a", false, fine, NULL), b = train("b", false, fine, NULL);
     assert_int_equal(a.code, 0);
-    assert_int_equal((int)a.last.step, 40);
+    assert_int_equal(a.last.step, 40);
     assert_true(a.best.best_loss < 0.05); /* the input's own error is 0.125 */
     assert_true(a.best.step % 10 == 0 && a.best.step == a.best.best_step);
     assert_int_equal(lines("a"), 8); /* every 10 steps a loss and a validation */
-    assert_memory_equal(a.val, b.val, a.len * sizeof *a.val);
+    same_weights(&a, &b);
     mem_free(a.val), mem_free(b.val);
 }
 
 static void resumes_to_the_same_bits(void **state)
 {
     (void)state;
-    struct outcome straight = train("straight", false, 40, (struct source){0});
-    /* The reader is ahead of the training, so where exactly the signal hits differs from run to
-     * run. */
-    struct outcome cut = train("cut", false, 40, (struct source){.stop_at = 90});
-    assert_int_equal(cut.code, ERR_STOPPED);
-    assert_non_null(strstr(cut.err.text, "SIGUSR1"));
+    static const char *const recipes[][4] = {
+        {"fit.keep=1"},
+        {"fit.average=0.9", "fit.clip=0.5", "fit.loss=l1"},
+        {"fit.batch=2", "fit.accumulate=2", "fit.adam.weight_decay=0.01"},
+        {"fit.schedule.kind=cosine", "fit.schedule.warmup=5", "fit.precision=bf16"}};
+    for (int k = 0; k < 4; k++) {
+        char straight_name[16], cut_name[16];
+        snprintf(straight_name, sizeof straight_name, "straight%d", k);
+        snprintf(cut_name, sizeof cut_name, "cut%d", k);
+        struct toy_outcome straight = train_with(straight_name, false, fine, recipes[k]);
+        /* The reader is ahead of the training, so where exactly the signal hits differs from run to
+         * run. */
+        struct toy_outcome cut =
+            train_with(cut_name, false, (struct toy){.stop_at = 90}, recipes[k]);
+        assert_int_equal(cut.code, ERR_STOPPED);
+        if (!strstr(cut.err.text, "SIGUSR1")) fail_msg("%s", cut.err.text);
+        assert_non_null(strstr(cut.err.hint, "--resume"));
+        assert_true(cut.last.step > 0 && cut.last.step < 40);
+        stop_on_signals(); /* forgets the one that was caught */
+        struct toy_outcome rest = train_with(cut_name, true, fine, recipes[k]);
+        assert_int_equal(rest.code, 0);
+        assert_int_equal(rest.last.step, 40);
+        same_weights(&straight, &rest);
+        assert_true(straight.best.best_loss == rest.best.best_loss);
+        assert_int_equal(lines(cut_name), lines(straight_name));
+        mem_free(straight.val), mem_free(cut.val), mem_free(rest.val);
+    }
+}
+
+/* Several batches a step are one larger batch. */
+static void accumulation_is_a_larger_batch(void **state)
+{
+    (void)state;
+    struct toy_outcome a = train("batch", false, fine, "fit.batch=6");
+    struct toy_outcome b = train("accumulate", false, fine, "fit.batch=2", "fit.accumulate=3");
+    same_weights(&a, &b);
+    mem_free(a.val), mem_free(b.val);
+}
+
+/* The average is what is validated, and what readers of the checkpoint get. */
+static void the_average_is_validated(void **state)
+{
+    (void)state;
+    struct toy_outcome a = train("raw", false, fine, NULL);
+    struct toy_outcome b = train("average", false, fine, "fit.average=0.99");
+    assert_int_equal(b.code, 0);
+    assert_true(memcmp(a.val, b.val, a.len * sizeof *a.val) != 0);
+    assert_true(a.last.loss_mean == b.last.loss_mean); /* the training itself is the same */
+    assert_true(a.best.best_loss != b.best.best_loss);
+    mem_free(a.val), mem_free(b.val);
+}
+
+static void clipping_changes_the_course(void **state)
+{
+    (void)state;
+    struct toy_outcome a = train("unclipped", false, fine, "fit.clip=1e9");
+    struct toy_outcome b = train("none", false, fine, "fit.clip=0");
+    struct toy_outcome c = train("clipped", false, fine, "fit.clip=1e-3");
+    same_weights(&a, &b);
+    assert_true(memcmp(a.val, c.val, a.len * sizeof *a.val) != 0);
+    mem_free(a.val), mem_free(b.val), mem_free(c.val);
+}
+
+/* Stops with the step and the sample, and leaves the last checkpoint as it was. */
+static void fails(const char *name, struct toy toy, enum err_code code, const char *step,
+                  const char *sample, uint64_t last)
+{
+    struct toy_outcome o = train(name, false, toy, NULL);
+    assert_int_equal(o.code, code);
+    if (!strstr(o.err.text, step) || !strstr(o.err.text, sample)) fail_msg("%s", o.err.text);
+    assert_int_equal(o.last.step, last);
+    assert_non_null(o.val);
+    mem_free(o.val);
+}
+
+static void failures_name_step_and_sample(void **state)
+{
+    (void)state;
+    const int at = 4 * 24 + 1; /* the first sample of step 25 */
+    fails("nan", (struct toy){.nan_at = at}, ERR_FAILED, "the loss became nan at step 25",
+          "blob 5 holds values that are not finite", 20);
+    fails("loud", (struct toy){.loud_at = at}, ERR_FAILED, "at step 25",
+          "images are finite: training blob 5; training blob", 20);
+    /* The data fail, not the network: the state is saved. */
+    fails("gone", (struct toy){.fail_at = at}, ERR_NOINPUT,
+          "step 25: training blob 5: ", "blob.h5: cannot be opened", 24);
+    /* The second of three images of the second validation. */
+    fails("nan-validation", (struct toy){.validation_nan_at = 3 + 2}, ERR_FAILED, "step 20",
+          "val_loss became nan", 10);
+}
+
+static void data_that_come_back_continue_it(void **state)
+{
+    (void)state;
+    struct toy_outcome straight = train("present", false, fine, NULL);
+    struct toy_outcome cut = train("vanished", false, (struct toy){.fail_at = 70}, NULL);
+    assert_int_equal(cut.code, ERR_NOINPUT);
     assert_non_null(strstr(cut.err.hint, "--resume"));
-    assert_true(cut.last.step > 0 && cut.last.step < 40);
-    stop_on_signals(); /* forgets the one that was caught */
-    struct outcome rest = train("cut", true, 40, (struct source){0});
+    struct toy_outcome rest = train("vanished", true, fine, NULL);
     assert_int_equal(rest.code, 0);
-    assert_int_equal((int)rest.last.step, 40);
-    assert_memory_equal(straight.val, rest.val, rest.len * sizeof *rest.val);
-    assert_true(straight.best.best_loss == rest.best.best_loss);
-    assert_int_equal(lines("cut"), lines("straight"));
+    same_weights(&straight, &rest);
     mem_free(straight.val), mem_free(cut.val), mem_free(rest.val);
-}
-
-static void a_loss_that_is_not_a_number_stops_it(void **state)
-{
-    (void)state;
-    struct outcome o = train("nan", false, 40, (struct source){.nan_at = 4 * 24 + 1});
-    assert_int_equal(o.code, ERR_FAILED);
-    assert_non_null(strstr(o.err.text, "step 25"));
-    assert_int_equal((int)o.last.step, 20); /* the last good checkpoint stays */
-    mem_free(o.val);
-}
-
-static void a_validation_that_is_not_a_number_stops_it(void **state)
-{
-    (void)state;
-    validation_nan_at = 4 + 2; /* the second validation: a batch of 4 holds the 3 images */
-    struct outcome o = train("nan-validation", false, 40, (struct source){0});
-    validation_nan_at = 0;
-    assert_int_equal(o.code, ERR_FAILED);
-    assert_non_null(strstr(o.err.text, "step 20"));
-    assert_int_equal((int)o.last.step, 10);
-    mem_free(o.val);
 }
 
 static void a_finished_training_stays_as_it_is(void **state)
 {
     (void)state;
-    struct outcome first = train("finished", false, 10, (struct source){0});
-    struct outcome again = train("finished", true, 10, (struct source){0});
+    struct toy_outcome first = train("finished", false, fine, "fit.steps=10");
+    struct toy_outcome again = train("finished", true, fine, "fit.steps=10");
     assert_int_equal(again.code, 0);
-    assert_int_equal((int)again.last.step, 10);
-    assert_memory_equal(first.val, again.val, first.len * sizeof *first.val);
+    assert_int_equal(again.last.step, 10);
+    same_weights(&first, &again);
     mem_free(first.val), mem_free(again.val);
 }
 
 static void patience_that_ran_out_stays_out(void **state)
 {
     (void)state;
-    patience = "fit.patience=1";
-    rate = "fit.adam.lr=0.3"; /* too high to get better for long */
-    struct outcome first = train("patience", false, 400, (struct source){0});
+    const char *const sets[] = {"fit.steps=400", "fit.patience=1", "fit.adam.lr=0.3",
+                                NULL}; /* too high to get better for long */
+    struct toy_outcome first = train_with("patience", false, fine, sets);
     assert_int_equal(first.code, 0);
     assert_true(first.last.step < 400);
-    assert_int_equal((int)(first.last.step - first.last.best_step), 10);
-    struct outcome again = train("patience", true, 400, (struct source){0});
+    assert_int_equal(first.last.step - first.last.best_step, 10);
+    struct toy_outcome again = train_with("patience", true, fine, sets);
     assert_int_equal(again.code, 0);
     assert_true(again.last.step == first.last.step);
-    assert_memory_equal(first.val, again.val, first.len * sizeof *first.val);
-    patience = "fit.patience=0";
-    rate = "fit.adam.lr=1e-2";
+    same_weights(&first, &again);
     mem_free(first.val), mem_free(again.val);
+}
+
+/* A validation every second epoch of one and a half steps, and after the last step. */
+static void validates_by_epochs(void **state)
+{
+    (void)state;
+    struct toy_outcome o = train("epochs", false, fine, "fit.validate_every=0", "fit.steps=0",
+                                 "fit.epochs=5", "fit.validate_epochs=2");
+    assert_int_equal(o.code, 0);
+    assert_int_equal(o.last.step, 8);         /* 30 samples in batches of 4 */
+    assert_int_equal(lines("epochs"), 1 + 3); /* after steps 3, 6, 8 */
+    mem_free(o.val);
 }
 
 static void one_training_at_a_time(void **state)
@@ -254,17 +216,18 @@ static void one_training_at_a_time(void **state)
     (void)state;
     char dir[256];
     snprintf(dir, sizeof dir, "%s/locked", folder);
-    struct conf conf = {0};
+    struct toy_conf conf = {0};
     struct err e = {0};
-    struct cfg *cfg = cfg_load(fields, &conf, NULL, NULL, 0, &e);
-    struct cli cli = {.cfg = cfg, .command = "test", .fields = fields, .quiet = true};
+    struct cfg *cfg = cfg_load(toy_fields, &conf, NULL, NULL, 0, &e);
+    struct cli cli = {.cfg = cfg, .command = "test", .fields = toy_fields, .quiet = true};
+    const char *const *free_keys = fit_may_change(&conf.fit);
     struct run first, second;
-    assert_int_equal(run_begin(&first, dir, &cli, &conf, 5, fit_may_change, &e), 0);
-    assert_int_equal(run_begin(&second, dir, &cli, &conf, 5, fit_may_change, &e), -1);
+    assert_int_equal(run_begin(&first, dir, &cli, &conf, 5, free_keys, &e), 0);
+    assert_int_equal(run_begin(&second, dir, &cli, &conf, 5, free_keys, &e), -1);
     assert_non_null(strstr(e.text, "another training"));
     run_end(&second);
     run_end(&first);
-    assert_int_equal(run_begin(&second, dir, &cli, &conf, 5, fit_may_change, &e), 0);
+    assert_int_equal(run_begin(&second, dir, &cli, &conf, 5, free_keys, &e), 0);
     run_end(&second);
     cfg_free(cfg);
 }
@@ -272,18 +235,47 @@ static void one_training_at_a_time(void **state)
 static void what_is_there_is_not_overwritten(void **state)
 {
     (void)state;
-    struct outcome first = train("kept", false, 10, (struct source){0});
+    struct toy_outcome first = train("kept", false, fine, "fit.steps=10");
     assert_int_equal(first.code, 0);
-    struct outcome again = train("kept", false, 10, (struct source){0});
+    struct toy_outcome again = train("kept", false, fine, "fit.steps=10");
     assert_int_equal(again.code, ERR_CONFIG);
-    assert_memory_equal(first.val, again.val, first.len * sizeof *first.val);
-    struct outcome other =
-        train("kept", true, 30, (struct source){0}); /* steps change the schedule */
-    assert_int_equal(other.code, ERR_CONFIG);
-    if (!strstr(other.err.text, "'steps: 10', now 'steps: 30'")) fail_msg("%s", other.err.text);
-    struct outcome nothing = train("nothing", true, 10, (struct source){0});
+    same_weights(&first, &again);
+    struct toy_outcome nothing = train("nothing", true, fine, NULL);
     assert_int_equal(nothing.code, ERR_NOINPUT);
-    mem_free(first.val), mem_free(again.val), mem_free(other.val);
+    mem_free(first.val), mem_free(again.val);
+}
+
+static void what_may_change_and_what_not(void **state)
+{
+    (void)state;
+    struct toy_outcome short_one = train("changed", false, fine, "fit.steps=10");
+    struct toy_outcome other =
+        train("changed", true, fine, "fit.steps=10", "fit.adam.lr=1e-3", "fit.batch=2");
+    assert_int_equal(other.code, ERR_CONFIG);
+    if (!strstr(other.err.text, "fit.batch was 4, is 2; fit.adam.lr was 0.01, is 0.001"))
+        fail_msg("%s", other.err.text);
+    /* With this schedule a longer training begins as a shorter one. */
+    struct toy_outcome straight = train("longer", false, fine, "fit.steps=30");
+    struct toy_outcome longer = train("changed", true, fine, "fit.steps=30", "fit.ahead=5");
+    assert_int_equal(longer.code, 0);
+    same_weights(&straight, &longer);
+    /* Other scans are another training. */
+    struct toy_outcome scans =
+        train("changed", true, (struct toy){.fingerprint = 7}, "fit.steps=30");
+    assert_int_equal(scans.code, ERR_DATA);
+    assert_non_null(strstr(scans.err.text, "the scans behind data.train"));
+    mem_free(short_one.val), mem_free(other.val), mem_free(straight.val);
+    mem_free(longer.val), mem_free(scans.val);
+}
+
+static void a_cosine_cannot_get_longer(void **state)
+{
+    (void)state;
+    struct toy_outcome a = train("cosine", false, fine, "fit.schedule.kind=cosine", "fit.steps=10");
+    struct toy_outcome b = train("cosine", true, fine, "fit.schedule.kind=cosine", "fit.steps=20");
+    assert_int_equal(b.code, ERR_CONFIG);
+    assert_non_null(strstr(b.err.text, "fit.steps was 10, is 20"));
+    mem_free(a.val), mem_free(b.val);
 }
 
 static void a_directory_that_cannot_be_written_is_refused_at_once(void **state)
@@ -292,7 +284,7 @@ static void a_directory_that_cannot_be_written_is_refused_at_once(void **state)
     char path[300];
     snprintf(path, sizeof path, "%s/file", folder);
     assert_int_equal(io_write_text(path, "x", 1, NULL), 0);
-    struct outcome o = train("file/run", false, 10, (struct source){0});
+    struct toy_outcome o = train("file/run", false, fine, NULL);
     assert_int_equal(o.code, ERR_IO);
     assert_non_null(strstr(o.err.text, "file"));
 }
@@ -303,8 +295,9 @@ static void sizes_that_cannot_be_halved_are_refused(void **state)
     struct unet_conf unet = {
         .in_channels = 1, .out_channels = 1, .filters = 20, .levels = 5, .groups = 10};
     struct err e = {0};
-    assert_int_equal(fit_check(&unet, 320, 160, &e), 0);
-    assert_int_equal(fit_check(&unet, 230, 180, &e), -1);
+    const struct fit_conf conf = {0};
+    assert_int_equal(fit_check(&conf, &unet, 320, 160, &e), 0);
+    assert_int_equal(fit_check(&conf, &unet, 230, 180, &e), -1);
     assert_int_equal(e.code, ERR_CONFIG);
     assert_non_null(strstr(e.hint, "240"));
     assert_non_null(strstr(e.hint, "192"));
@@ -318,12 +311,18 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(learns_and_repeats),
         cmocka_unit_test(resumes_to_the_same_bits),
-        cmocka_unit_test(a_loss_that_is_not_a_number_stops_it),
-        cmocka_unit_test(a_validation_that_is_not_a_number_stops_it),
+        cmocka_unit_test(accumulation_is_a_larger_batch),
+        cmocka_unit_test(the_average_is_validated),
+        cmocka_unit_test(clipping_changes_the_course),
+        cmocka_unit_test(failures_name_step_and_sample),
+        cmocka_unit_test(data_that_come_back_continue_it),
         cmocka_unit_test(a_finished_training_stays_as_it_is),
         cmocka_unit_test(patience_that_ran_out_stays_out),
+        cmocka_unit_test(validates_by_epochs),
         cmocka_unit_test(one_training_at_a_time),
         cmocka_unit_test(what_is_there_is_not_overwritten),
+        cmocka_unit_test(what_may_change_and_what_not),
+        cmocka_unit_test(a_cosine_cannot_get_longer),
         cmocka_unit_test(a_directory_that_cannot_be_written_is_refused_at_once),
         cmocka_unit_test(sizes_that_cannot_be_halved_are_refused),
     };

@@ -134,7 +134,7 @@ static struct losses train(const char *precision)
     const struct cli cli = {.cfg = cfg, .command = "test", .fields = fields, .quiet = true};
     struct run run;
     snprintf(dir, sizeof dir, "%s/%s", folder, precision);
-    if (run_begin(&run, dir, &cli, &conf, 5, fit_may_change, &e) ||
+    if (run_begin(&run, dir, &cli, &conf, 5, fit_may_change(&conf.fit), &e) ||
         fit(&task, &conf.fit, 5, &run, &cli, &e))
         fail_msg("%s: %s", precision, e.text);
     const struct losses l = read_losses(&run);

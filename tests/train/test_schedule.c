@@ -15,28 +15,28 @@ static void constant(void **state)
 {
     (void)state;
     struct schedule_conf c = {.kind = SCHEDULE_CONSTANT};
-    assert_close(schedule_lr(&c, 1e-3, 0, 100, 10), 1e-3);
-    assert_close(schedule_lr(&c, 1e-3, 99, 100, 10), 1e-3);
+    assert_close(schedule_lr(&c, 1e-3, 0, 100, 0), 1e-3);
+    assert_close(schedule_lr(&c, 1e-3, 99, 100, 9), 1e-3);
 }
 
 static void step_down_every_two_epochs(void **state)
 {
     (void)state;
     struct schedule_conf c = {.kind = SCHEDULE_STEP, .factor = 0.9, .every = 2, .min_lr = 5e-4};
-    assert_close(schedule_lr(&c, 1e-3, 19, 1000, 10), 1e-3);
-    assert_close(schedule_lr(&c, 1e-3, 20, 1000, 10), 0.9e-3);
-    assert_close(schedule_lr(&c, 1e-3, 59, 1000, 10), 0.81e-3);
-    assert_close(schedule_lr(&c, 1e-3, 999, 1000, 10), 5e-4); /* the floor */
+    assert_close(schedule_lr(&c, 1e-3, 19, 1000, 1), 1e-3);
+    assert_close(schedule_lr(&c, 1e-3, 20, 1000, 2), 0.9e-3);
+    assert_close(schedule_lr(&c, 1e-3, 59, 1000, 5), 0.81e-3);
+    assert_close(schedule_lr(&c, 1e-3, 999, 1000, 99), 5e-4); /* the floor */
 }
 
 static void cosine_with_warmup(void **state)
 {
     (void)state;
     struct schedule_conf c = {.kind = SCHEDULE_COSINE, .warmup = 10};
-    assert_close(schedule_lr(&c, 1.0, 0, 110, 10), 0.1);
-    assert_close(schedule_lr(&c, 1.0, 9, 110, 10), 1.0);
-    assert_close(schedule_lr(&c, 1.0, 10, 110, 10), 1.0);
-    assert_close(schedule_lr(&c, 1.0, 60, 110, 10), 0.5);
+    assert_close(schedule_lr(&c, 1.0, 0, 110, 0), 0.1);
+    assert_close(schedule_lr(&c, 1.0, 9, 110, 0), 1.0);
+    assert_close(schedule_lr(&c, 1.0, 10, 110, 1), 1.0);
+    assert_close(schedule_lr(&c, 1.0, 60, 110, 6), 0.5);
     assert_true(schedule_lr(&c, 1.0, 109, 110, 10) < 1e-3);
 }
 

@@ -1,0 +1,12 @@
+/* What a training would take, for --check: time, from a few steps on random numbers on this machine
+ * now, and disk. */
+#pragma once
+
+#include "base/cli.h"
+#include "train/fit.h"
+#include "train/sets.h"
+
+/* Prints lines that begin with '#', so that they and the configuration are YAML together. Scans
+ * that are not there are no error: then the figures are for a thousand images. */
+int estimate_training(const struct unet_conf *unet, const struct fit_conf *c,
+                      const struct sets_conf *sets, const struct cli *cli, struct err *e);

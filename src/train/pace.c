@@ -1,0 +1,45 @@
+#include "train/pace.h"
+
+static uint64_t divide_up(uint64_t a, uint64_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+struct pace pace_of(const struct pace_conf *c)
+{
+    return (struct pace){.samples = c->samples,
+                         .batch = c->batch,
+                         .steps = c->steps ? c->steps : divide_up(c->epochs * c->samples, c->batch),
+                         .every_steps = c->every_steps,
+                         .every_epochs = c->every_epochs};
+}
+
+uint64_t pace_epoch(const struct pace *p, uint64_t step)
+{
+    return step * p->batch / p->samples;
+}
+
+/* Without the last step's. */
+static uint64_t regular(const struct pace *p, uint64_t step)
+{
+    return p->every_steps ? step / p->every_steps : pace_epoch(p, step) / p->every_epochs;
+}
+
+uint64_t pace_validations(const struct pace *p, uint64_t step)
+{
+    /* Of epochs shorter than a step, several end at once, and are one validation. */
+    const uint64_t n = regular(p, step), most = n < step ? n : step;
+    const bool extra = step >= p->steps && step > 0 && regular(p, step) == regular(p, step - 1);
+    return most + extra;
+}
+
+bool pace_due(const struct pace *p, uint64_t step)
+{
+    return step > 0 && (step >= p->steps || regular(p, step) > regular(p, step - 1));
+}
+
+uint64_t pace_log_every(const struct pace *p)
+{
+    const uint64_t least = 10, every = divide_up(p->steps, PACE_LINES);
+    return every > least ? every : least;
+}

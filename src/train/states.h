@@ -1,0 +1,32 @@
+/* The checkpoints of a run directory:
+ *
+ *     last.h5              the newest state
+ *     step-0000001200.h5   states before it, the newest few of them
+ *     best.h5              of the best validation so far
+ *
+ * The file that is replaced as last.h5 stays as step-N.h5, so at every moment there is a whole
+ * state on the disk. A state whose checksum does not fit is put aside as NAME.damaged, with a
+ * warning, and the training goes on from the one before. */
+#pragma once
+
+#include "base/cli.h"
+#include "nn/ckpt.h"
+#include "train/run.h"
+
+#include <stdbool.h>
+
+struct states {
+    const struct run *run;
+    int keep;      /* older states kept beside last.h5 */
+    uint64_t last; /* step of last.h5; UINT64_MAX: there is none */
+};
+
+struct states states_of(const struct run *run, int keep);
+bool states_any(const char *dir); /* a state to resume from, whole or damaged */
+int states_save(struct states *s, const struct params *p, const struct ckpt_info *at,
+                struct err *e);
+int states_save_best(struct states *s, const struct params *p, const struct ckpt_info *at,
+                     struct err *e);
+/* Path and description of the newest state that is whole. ERR_DATA where there is none. */
+int states_newest(struct states *s, const struct cli *cli, char *path, size_t size,
+                  struct ckpt_info *at, struct err *e);

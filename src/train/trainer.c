@@ -1,0 +1,110 @@
+#include "train/trainer.h"
+
+#include "base/progress.h"
+
+#include <math.h>
+#include <string.h>
+
+static struct pace make_pace(const struct task *task, const struct fit_conf *c)
+{
+    return pace_of(&(struct pace_conf){.samples = task->train.samples,
+                                       .batch = (uint64_t)fit_batch(c),
+                                       .epochs = (uint64_t)c->epochs,
+                                       .steps = (uint64_t)c->steps,
+                                       .every_steps = (uint64_t)c->validate_every,
+                                       .every_epochs = (uint64_t)c->validate_epochs});
+}
+
+/* Parameters of the same shapes are not enough: groups and dropout leave no trace in them. */
+static bool same_network(const struct ckpt_info *a, const struct ckpt_info *b)
+{
+    const struct unet_conf *u = &a->unet, *v = &b->unet;
+    return !strcmp(a->task, b->task) && a->height == b->height && a->width == b->width &&
+           u->in_channels == v->in_channels && u->out_channels == v->out_channels &&
+           u->filters == v->filters && u->levels == v->levels && u->block == v->block &&
+           u->groups == v->groups && u->dropout == v->dropout && u->residual == v->residual;
+}
+
+/* Whether a state is one of this training, which begins as `fresh`. */
+static int check_state(const char *path, const struct ckpt_info *fresh, const struct ckpt_info *at,
+                       struct err *e)
+{
+    if (!same_network(fresh, at))
+        return err_set(e, ERR_DATA, "%s is a checkpoint of another network or task", path);
+    if (fresh->images != at->images) {
+        err_set(e, ERR_DATA,
+                "the scans behind data.train and data.validation are not those the "
+                "run was started with: files were added, removed or renamed");
+        return err_hint(e, "bring the same files back, or train in another run directory");
+    }
+    if (fresh->encoder != at->encoder)
+        return err_set(e, ERR_DATA,
+                       "fit.ssfd.checkpoint is another network than the run was started with");
+    return 0;
+}
+
+static int resume(struct trainer *t, struct err *e)
+{
+    char path[1200];
+    const struct ckpt_info fresh = t->at;
+    return states_newest(&t->states, t->cli, path, sizeof path, &t->at, e) ||
+                   check_state(path, &fresh, &t->at, e) || ckpt_load(path, t->params, true, e) ||
+                   run_rewind_metrics(t->run, t->at.step, t->at.validated, t->task->scores[0], e)
+               ? -1
+               : 0;
+}
+
+static int make_network(struct trainer *t, struct err *e)
+{
+    const struct loss_conf loss = fit_loss(t->conf);
+    if (!(t->graph = net_graph(&t->task->unet, &loss, e))) return -1;
+    t->params = net_params(t->graph, &t->task->unet, &loss, t->seed, &t->at.encoder, e);
+    if (!t->params) return -1;
+    return t->conf->average > 0.0 ? params_average_begin(t->params, e) : 0;
+}
+
+int trainer_init(struct trainer *t, struct err *e)
+{
+    const struct task *task = t->task;
+    const struct fit_conf *c = t->conf;
+    t->pace = make_pace(task, c);
+    t->precision = fit_precision(c, t->cli);
+    t->states = states_of(t->run, c->keep);
+    t->source = (struct named_source){task, false};
+    t->at = (struct ckpt_info){.unet = task->unet,
+                               .best_loss = INFINITY,
+                               .height = task->height,
+                               .width = task->width,
+                               .images = task->fingerprint};
+    snprintf(t->at.task, sizeof t->at.task, "%s", task->name);
+    if (make_network(t, e) || (t->cli->resume && resume(t, e))) return -1;
+    struct plan_conf shape = {.batch = fit_batch(c),
+                              .height = task->height,
+                              .width = task->width,
+                              .training = true,
+                              .precision = t->precision};
+    if (!(t->step = step_new(t->graph, t->params, shape, 0, e)) ||
+        !(t->validation =
+              validation_new(task, t->graph, t->params, t->precision, c->pictures, e)) ||
+        insight_open(&t->insight, t->run, t->at.step, e))
+        return -1;
+    struct loader_conf feed = {.size = fit_batch(c),
+                               .ahead = c->ahead,
+                               .shuffle = true,
+                               .seed = t->seed,
+                               .first = t->at.step * t->pace.batch};
+    if (!(t->loader = loader_new(blame_source(&t->source), feed, e))) return -1;
+    t->time = timing_begin();
+    t->saved = clock_seconds();
+    return 0;
+}
+
+void trainer_release(struct trainer *t)
+{
+    insight_close(&t->insight);
+    loader_free(t->loader);
+    validation_free(t->validation);
+    step_free(t->step);
+    params_free(t->params);
+    graph_free(t->graph);
+}

@@ -1,0 +1,43 @@
+/* A training in progress: what the loop (fit.c) works on, made new or from the newest checkpoint.
+ */
+#pragma once
+
+#include "data/loader.h"
+#include "nn/ckpt.h"
+#include "nn/step.h"
+#include "train/blame.h"
+#include "train/fit.h"
+#include "train/insight.h"
+#include "train/pace.h"
+#include "train/states.h"
+#include "train/timing.h"
+#include "train/validate.h"
+
+struct trainer {
+    const struct task *task;
+    const struct fit_conf *conf;
+    const struct cli *cli;
+    uint64_t seed;
+    struct run *run;
+    struct insight insight;
+    struct states states;
+    struct pace pace;
+    enum nn_precision precision; /* in force */
+    struct graph *graph;
+    struct params *params;
+    struct step *step;
+    struct validation *validation;
+    struct named_source source;
+    struct loader *loader;
+    struct ckpt_info at; /* what a checkpoint says besides the weights */
+    double loss, norm;   /* of the last step, and of its gradient */
+    double scores[TASK_MAX_SCORES];
+    bool scored; /* by this process */
+    struct timing time;
+    double least_step; /* seconds, without waiting for data; 0: none yet */
+    double saved;      /* when, by clock_seconds */
+};
+
+/* *t holds task, conf, cli, seed and run, and zeros. Released in any case. */
+int trainer_init(struct trainer *t, struct err *e);
+void trainer_release(struct trainer *t);
