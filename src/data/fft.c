@@ -87,50 +87,6 @@ void fft2_inverse(struct fft2 *f, float complex *x)
     store(f, x);
 }
 
-struct fft2_double {
-    fftw_plan forward, inverse;
-};
-
-struct fft2_double *fft2_double_new(int h, int w, struct err *e)
-{
-    struct fft2_double *f = mem_new(1, sizeof *f, e);
-    size_t n = (size_t)h * (size_t)w;
-    double complex *x = mem_new(n, sizeof *x, e), *y = mem_new(n, sizeof *y, e);
-    if (f && x && y) { /* planned on arrays as aligned as those it will be given */
-        pthread_mutex_lock(&planner);
-        f->forward = fftw_plan_dft_2d(h, w, x, y, FFTW_FORWARD, FFTW_ESTIMATE);
-        f->inverse = fftw_plan_dft_2d(h, w, x, y, FFTW_BACKWARD, FFTW_ESTIMATE);
-        pthread_mutex_unlock(&planner);
-        if (!f->forward || !f->inverse)
-            err_set(e, ERR_FAILED, "no Fourier transform of %d by %d could be planned", h, w);
-    }
-    mem_free(x);
-    mem_free(y);
-    if (f && f->forward && f->inverse) return f;
-    fft2_double_free(f);
-    return NULL;
-}
-
-void fft2_double_free(struct fft2_double *f)
-{
-    if (!f) return;
-    pthread_mutex_lock(&planner);
-    if (f->forward) fftw_destroy_plan(f->forward);
-    if (f->inverse) fftw_destroy_plan(f->inverse);
-    pthread_mutex_unlock(&planner);
-    mem_free(f);
-}
-
-void fft2_double_forward(const struct fft2_double *f, double complex *x, double complex *y)
-{
-    fftw_execute_dft(f->forward, x, y);
-}
-
-void fft2_double_inverse(const struct fft2_double *f, double complex *x, double complex *y)
-{
-    fftw_execute_dft(f->inverse, x, y);
-}
-
 void fft2_bare(struct fft2 *f)
 {
     fftwf_execute(f->inverse);
