@@ -55,27 +55,53 @@ static int open_temporary(char *temp, size_t size, const char *path, struct err 
     }
 }
 
-int io_write_text(const char *path, const char *text, size_t len, struct err *e)
+/* Gives a temporary file, closed and on the disk (unless `why`, an errno, says otherwise), its
+ * name.
+ */
+static int settle(const char *temp, const char *path, int why, struct err *e)
 {
-    char temp[PATH_MAX];
-    int fd = open_temporary(temp, sizeof temp, path, e);
-    if (fd < 0) return -1;
-    int failed = write_all(fd, text, len) || fsync(fd);
-    int why = errno;
-    if (close(fd) && !failed) {
-        failed = 1;
-        why = errno;
-    }
-    if (!failed && rename(temp, path)) {
-        failed = 1;
-        why = errno;
-    }
-    if (failed) {
+    if (!why && rename(temp, path)) why = errno;
+    if (why) {
         unlink(temp);
         return err_set(e, ERR_IO, "%s: cannot be written: %s", path, strerror(why));
     }
     if (sync_directory(path))
         return err_set(e, ERR_IO, "%s: its directory cannot be flushed: %s", path, strerror(errno));
+    return 0;
+}
+
+int io_write_text(const char *path, const char *text, size_t len, struct err *e)
+{
+    char temp[PATH_MAX];
+    int fd = open_temporary(temp, sizeof temp, path, e);
+    if (fd < 0) return -1;
+    int why = write_all(fd, text, len) || fsync(fd) ? errno : 0;
+    if (close(fd) && !why) why = errno;
+    return settle(temp, path, why, e);
+}
+
+int io_stream_begin(struct io_stream *s, const char *path, struct err *e)
+{
+    *s = (struct io_stream){0};
+    if (io_path(s->path, sizeof s->path, e, "%s", path)) return -1;
+    int fd = open_temporary(s->temp, sizeof s->temp, path, e);
+    if (fd < 0) return -1;
+    if ((s->file = fdopen(fd, "w"))) return 0;
+    close(fd);
+    unlink(s->temp);
+    return err_set(e, ERR_FAILED, "%s: out of memory", path);
+}
+
+int io_stream_end(struct io_stream *s, bool keep, struct err *e)
+{
+    if (!s->file) return 0;
+    errno = 0;
+    bool failed = keep && (fflush(s->file) || ferror(s->file) || fsync(fileno(s->file)));
+    int why = failed ? (errno ? errno : EIO) : 0;
+    if (fclose(s->file) && !why) why = errno;
+    s->file = NULL;
+    if (keep) return settle(s->temp, s->path, why, e);
+    unlink(s->temp);
     return 0;
 }
 

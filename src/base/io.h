@@ -4,13 +4,25 @@
 
 #include "base/err.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Writes `len` bytes as the file `path`: into a temporary file of the same directory, flushed to
  * the disk, then renamed. ERR_IO with the old file, if any, untouched. A symbolic link is replaced,
  * not followed. */
 int io_write_text(const char *path, const char *text, size_t len, struct err *e);
+
+/* The same for a file too large for memory: write to `file`, then end it. */
+struct io_stream {
+    FILE *file;
+    char path[PATH_MAX], temp[PATH_MAX];
+};
+int io_stream_begin(struct io_stream *s, const char *path, struct err *e);
+/* With `keep` the file appears under its path; without, or where any write failed, it is gone. Of a
+ * zeroed struct: nothing to do. */
+int io_stream_end(struct io_stream *s, bool keep, struct err *e);
 
 /* Renames, replacing what is there, and flushes the directory: after it the name is on the disk. */
 int io_rename(const char *from, const char *to, struct err *e);

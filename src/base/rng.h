@@ -13,11 +13,12 @@ enum rng_purpose {
     RNG_PATCHES = 3, /* in-painting patches */
     RNG_MASK = 4,    /* k-space undersampling */
     RNG_DROPOUT = 5,
-    RNG_PERTURB = 6,  /* noise of a perturbation */
-    RNG_SIMULATE = 7, /* simulated scans: anatomy */
-    RNG_NOISE = 8,    /* simulated scans: receiver noise */
-    RNG_SPLIT = 9,    /* partition of a data set */
-    RNG_AUGMENT = 20, /* flips, turns and factors of training images */
+    RNG_PERTURB = 6,    /* noise of a perturbation */
+    RNG_SIMULATE = 7,   /* simulated scans: anatomy */
+    RNG_NOISE = 8,      /* simulated scans: receiver noise */
+    RNG_SPLIT = 9,      /* partition of a data set */
+    RNG_AUGMENT = 20,   /* flips, turns and factors of training images */
+    RNG_BOOTSTRAP = 30, /* resampling of scans in statistics */
     RNG_TEST = 99,
 };
 

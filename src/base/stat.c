@@ -1,7 +1,8 @@
-#include "base/table.h"
+#include "base/stat.h"
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 
 /* P(|T| <= sqrt(df) tan(theta)) for integer df: Abramowitz & Stegun 26.7.3 (odd) and 26.7.4 (even).
  * Every term is positive, so nothing cancels, and no gamma function is needed. */
@@ -32,17 +33,68 @@ double stat_student_quantile(double p, int df)
     return p < 0.5 ? -t : t;
 }
 
+double stat_student_tails(double t, int df)
+{
+    assert(df >= 1);
+    double p = 1.0 - student_central(atan(fabs(t) / sqrt(df)), df);
+    return p > 0.0 ? p : 0.0;
+}
+
+double stat_normal_quantile(double p)
+{
+    assert(p > 0.0 && p < 1.0);
+    double low = -40.0, high = 40.0;
+    for (int i = 0; i < 100; i++) {
+        double mid = 0.5 * (low + high);
+        if (0.5 * erfc(-mid * M_SQRT1_2) < p)
+            low = mid;
+        else
+            high = mid;
+    }
+    return 0.5 * (low + high);
+}
+
+double stat_mean(const double *x, int n)
+{
+    double sum = 0.0;
+    for (int i = 0; i < n; i++)
+        sum += x[i];
+    return n > 0 ? sum / n : NAN;
+}
+
+double stat_sd(const double *x, int n)
+{
+    double mean = stat_mean(x, n), squares = 0.0;
+    for (int i = 0; i < n; i++)
+        squares += (x[i] - mean) * (x[i] - mean);
+    return n > 1 ? sqrt(squares / (n - 1)) : NAN;
+}
+
 struct interval stat_mean_ci95(const double *x, int n)
 {
     assert(n >= 1);
-    double sum = 0.0, squares = 0.0;
-    for (int i = 0; i < n; i++) {
-        assert(!isnan(x[i]));
-        sum += x[i];
-    }
-    double mean = sum / n;
     for (int i = 0; i < n; i++)
-        squares += (x[i] - mean) * (x[i] - mean);
-    double half = n > 1 ? stat_student_quantile(0.975, n - 1) * sqrt(squares / (n - 1) / n) : NAN;
+        assert(!isnan(x[i]));
+    double mean = stat_mean(x, n);
+    double half = n > 1 ? stat_student_quantile(0.975, n - 1) * stat_sd(x, n) / sqrt(n) : NAN;
     return (struct interval){.mean = mean, .low = mean - half, .high = mean + half, .n = n};
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void stat_sort(double *x, int n)
+{
+    qsort(x, (size_t)n, sizeof *x, ascending);
+}
+
+double stat_quantile(const double *x, int n, double p)
+{
+    assert(n >= 1 && p >= 0.0 && p <= 1.0);
+    double at = p * (n - 1);
+    int k = (int)at;
+    return k + 1 < n ? x[k] + (at - k) * (x[k + 1] - x[k]) : x[n - 1];
 }

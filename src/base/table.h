@@ -1,5 +1,4 @@
-/* Result tables: named columns of numbers and text, written as CSV; and the statistics the studies
- * quote. */
+/* Result tables: named columns of numbers and text, written as CSV. */
 #pragma once
 
 #include "base/err.h"
@@ -22,14 +21,3 @@ const char *table_text(const struct table *t, int row, const char *column);
  * round trip); written atomically. NaN is a missing value: an empty cell, which gnuplot, pandas and
  * R all read as missing. */
 int table_write_csv(const struct table *t, const char *path, struct err *e);
-
-struct interval {
-    double mean, low, high;
-    int n;
-};
-/* Mean and 95 % confidence interval by Student's t over n values (n >= 1; one value has no
- * interval: low and high are NaN). NaN values are refused by assertion: the caller decides what a
- * missing value means. */
-struct interval stat_mean_ci95(const double *x, int n);
-/* The t quantile used above: P(T <= t) = p for `df` degrees of freedom (df >= 1, 0 < p < 1). */
-double stat_student_quantile(double p, int df);

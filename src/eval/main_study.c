@@ -76,6 +76,7 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     struct study_env env = {.output = c->output,
                             .seed = c->seed,
                             .quiet = cli->quiet,
+                            .resume = cli->resume,
                             .out = stdout,
                             .notes = stderr,
                             .images = &images,
@@ -90,18 +91,28 @@ out:
 
 static const struct command command = {
     .name = "eval-study",
-    .summary = "Study how image quality metrics respond to known changes of images",
+    .summary = "Study image quality metrics: under known changes, by layer, in quality control",
     .text =
-        "Computes (once) the JSENSE references of the scans, scores perturbed images against "
-        "them,\n"
-        "and leaves in the output folder scores.csv (every score), curves.csv (means with 95 %\n"
-        "confidence intervals), perturbations.png and .svg with their gnuplot script, example\n"
-        "pictures, config.resolved.yaml and summary.json. The last is written last: a folder that\n"
-        "has it is whole.\n"
+        "Computes (once) the JSENSE references of the scans and does one of the studies of the "
+        "paper:\n"
+        "\n"
+        "    perturbation  metrics under pixel shift, blur and noise       (Fig. 1 and 5)\n"
+        "    layers        SSFD at several encoder layers against SSIM     (Fig. 2 and 7)\n"
+        "    qc            what metrics disagree on, which defects they see  (Fig. 3 and 6)\n"
+        "\n"
+        "The last two score reconstructions: of networks of train-recon, applied on the fly, of\n"
+        "folders of fastMRI-style 'reconstruction' files of any method, or of several side by\n"
+        "side. The output folder gets every score (scores.csv), further tables, figures as PNG "
+        "and\n"
+        "SVG with their gnuplot scripts, report.html (interactive, one file, no network),\n"
+        "config.resolved.yaml, and summary.json with every number and the paper's claims, each\n"
+        "with the measured value and whether it held. The last is written last: a folder that has\n"
+        "it is whole. A study that was interrupted goes on with --resume.\n"
         "\n"
         "    eval-study configs/paper/perturbations.yaml --set data.slices=all\n",
     .fields = fields,
     .conf_size = sizeof(struct eval_conf),
+    .resumable = true,
     .check = check,
     .explain = explain,
     .run = run,

@@ -1,18 +1,16 @@
 /* The figure of the study, laid out like the paper's: a column a perturbation; on top an example at
  * half the extent, below it a row a metric, all of a row on one scale so that columns compare. */
-#include "base/gnuplot.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/png.h"
+#include "eval/figure.h"
 #include "eval/perturbation.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int ascending(const void *a, const void *b)
 {
@@ -20,24 +18,30 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* One picture a perturbation, of the first image at the middle level. x, y, sorted are (h, w). */
-static int write_examples(const struct scores *s, const struct study_env *env, float *x, float *y,
+/* The 50th percentile of a perturbation: half its extent. Its noise is that of the middle level,
+ * where there is one. */
+static int apply_half(const struct perturbation *s, int p, int image, const float *x, float *y,
+                      struct err *e)
+{
+    return perturbation_apply(s, p, s->extent[p] / 2.0, s->levels % 2 ? s->levels / 2 : KEY_EXAMPLE,
+                              images_id(s->env->images, image), x, y, e);
+}
+
+/* One picture a perturbation. x, y, sorted are (h, w). */
+static int write_examples(const struct perturbation *s, int image, float *x, float *y,
                           float *sorted, struct err *e)
 {
-    const struct perturbation_conf *c = s->conf;
-    int h = env->images->height, w = env->images->width;
+    int h = s->env->images->height, w = s->env->images->width;
     size_t n = (size_t)h * (size_t)w, top = (n - 1) * 995 / 1000;
     char path[PATH_MAX];
-    if (images_read_zscored(env->images, 0, x, e)) return -1;
+    if (images_read_zscored(s->env->images, image, x, e)) return -1;
     memcpy(sorted, x, n * sizeof *x);
     qsort(sorted, n, sizeof *sorted, ascending);
     float low = sorted[0], high = sorted[top]; /* the brightest 0.5 % would darken all others */
-    for (int p = 0; p < c->perturbations.n; p++) {
-        if (perturbation_apply(c, p, c->levels / 2, env->seed, images_id(env->images, 0), x, h, w,
-                               y, e))
-            return -1;
+    for (int p = 0; p < s->perturbations; p++) {
+        if (apply_half(s, p, image, x, y, e)) return -1;
         float from = low, to = high;
-        if (perturb_at(c, p)->difference) {
+        if (perturb_at(s, p)->difference) {
             for (size_t i = 0; i < n; i++) {
                 y[i] -= x[i];
                 sorted[i] = fabsf(y[i]);
@@ -46,15 +50,14 @@ static int write_examples(const struct scores *s, const struct study_env *env, f
             to = sorted[top];
             from = -to;
         }
-        if (io_path(path, sizeof path, e, "%s/example_%s.png", env->output,
-                    perturb_at(c, p)->kind.name) ||
+        if (io_path(path, sizeof path, e, "%s/example_%s.png", s->env->output,
+                    perturb_at(s, p)->kind.name) ||
             png_write_gray(path, y, h, w, from, to, e))
             return -1;
     }
     return 0;
 }
 
-/* Sizes in pixels of the SVG; the PNG has twice as many. The origin is at the lower left. */
 enum {
     LEFT = 76,
     RIGHT = 20,
@@ -72,9 +75,10 @@ struct layout {
     int picture, picture_width; /* of the examples */
 };
 
-static struct layout lay_out(const struct perturbation_conf *c, int h, int w)
+static struct layout lay_out(const struct perturbation *s)
 {
-    struct layout l = {.columns = c->perturbations.n, .rows = c->metrics.n};
+    int h = s->env->images->height, w = s->env->images->width;
+    struct layout l = {.columns = s->perturbations, .rows = s->metrics};
     double picture = CELL * (double)h / w;
     l.picture = (int)(picture < CELL / 2.0    ? CELL / 2.0
                       : picture > CELL * 1.25 ? CELL * 1.25
@@ -85,161 +89,96 @@ static struct layout lay_out(const struct perturbation_conf *c, int h, int w)
     return l;
 }
 
-static void put_margins(FILE *f, const struct layout *l, int column, int bottom, int width,
-                        int height)
+static void put_example(struct figure *g, const struct layout *l, const struct perturbation *s,
+                        int p)
 {
-    int left = LEFT + column * (CELL + GAP) + (CELL - width) / 2;
-    fprintf(f,
-            "    set lmargin at screen %.5f; set rmargin at screen %.5f\n"
-            "    set bmargin at screen %.5f; set tmargin at screen %.5f\n",
-            (double)left / l->width, (double)(left + width) / l->width, (double)bottom / l->height,
-            (double)(bottom + height) / l->height);
-}
-
-static void put_example(FILE *f, const struct layout *l, const struct perturbation_conf *c, int p)
-{
-    const struct perturb *perturb = perturb_at(c, p);
-    put_margins(f, l, p, l->height - TOP - l->picture, l->picture_width, l->picture);
-    fprintf(f,
-            "    set title \"%s %.3g%s%s%s\" offset 0,-0.4\n"
-            "    plot \"example_%s.png\" binary filetype=png with rgbimage\n",
-            perturb->label, level_at(c, p, c->levels / 2), perturb->unit[0] ? " " : "",
-            perturb->unit, perturb->difference ? " (difference)" : "", perturb->kind.name);
+    const struct perturb *perturb = perturb_at(s, p);
+    char path[128], title[256];
+    snprintf(path, sizeof path, "example_%s.png", perturb->kind.name);
+    snprintf(title, sizeof title, "%s %.3g%s%s%s", perturb->label, s->extent[p] / 2.0,
+             perturb->unit[0] ? " " : "", perturb->unit,
+             perturb->difference ? " (difference)" : "");
+    figure_place(g, LEFT + p * (CELL + GAP) + (CELL - l->picture_width) / 2,
+                 l->height - TOP - l->picture, l->picture_width, l->picture);
+    figure_picture(g, path, title, "");
 }
 
 /* The scale of a row: all its intervals, with some air, and with zero where that is not far. */
-static void put_scale(FILE *f, const struct scores *s, int m)
+static void put_scale(FILE *f, const struct perturbation *s, int m)
 {
     double low = INFINITY, high = -INFINITY;
-    for (int p = 0; p < s->conf->perturbations.n; p++)
-        for (int k = 0; k < s->conf->levels; k++) {
-            struct interval v = scores_interval(s, p, m, k);
+    for (int p = 0; p < s->perturbations; p++)
+        for (int k = 0; k < s->levels; k++) {
+            struct interval v = perturbation_mean(s, p, m, k);
             if (v.n == 0) continue;
-            low = fmin(low, v.low);
-            high = fmax(high, v.high);
+            low = fmin(low, isnan(v.low) ? v.mean : v.low);
+            high = fmax(high, isnan(v.high) ? v.mean : v.high);
         }
     if (!(low <= high)) low = 0.0, high = 1.0;
     if (low == high) low -= 0.5, high += 0.5;
     double air = 0.06 * (high - low);
     low = low >= 0.0 && low < 0.4 * high ? 0.0 : low - air;
-    fprintf(f, "    set yrange [%.9g:%.9g]\n", low, high + air);
+    fprintf(f, "set yrange [%.9g:%.9g]\n", low, high + air);
 }
 
-static void put_plot(FILE *f, const struct layout *l, const struct scores *s, int p, int m)
+static void put_plot(struct figure *g, const struct layout *l, const struct perturbation *s, int p,
+                     int m)
 {
     static const char *const colour[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7"};
-    const struct perturbation_conf *c = s->conf;
     const char *rgb = colour[m % 4];
-    int bottom = BOTTOM + (l->rows - 1 - m) * (PLOT + PLOT_GAP);
-    put_margins(f, l, p, bottom, CELL, PLOT);
-    fprintf(f, "    set xrange [0:%.9g]\n", level_at(c, p, c->levels - 1));
-    fprintf(f, "    set format y \"%s\"\n", p == 0 ? "%g" : "");
+    const struct perturb *perturb = perturb_at(s, p);
+    const struct scorer *metric = &s->scorers.list[m];
+    const char *unit = metric->metric->unit;
+    char xlabel[256] = "";
     if (m == l->rows - 1)
-        fprintf(f, "    set format x \"%%g\"; set xlabel \"%s%s%s%s\" offset 0,0.2\n",
-                perturb_at(c, p)->label, perturb_at(c, p)->unit[0] ? " (" : "",
-                perturb_at(c, p)->unit, perturb_at(c, p)->unit[0] ? ")" : "");
-    else
-        fputs("    set format x \"\"; unset xlabel\n", f);
+        snprintf(xlabel, sizeof xlabel, "%s%s%s%s", perturb->label, perturb->unit[0] ? " (" : "",
+                 perturb->unit, perturb->unit[0] ? ")" : "");
+    int bottom = BOTTOM + (l->rows - 1 - m) * (PLOT + PLOT_GAP);
+    figure_place(g, LEFT + p * (CELL + GAP), bottom, CELL, PLOT);
+    figure_axes(g, xlabel, "");
+    put_scale(g->f, s, m);
+    fprintf(g->f, "set offsets; set xrange [0:%.9g]\nset format y \"%s\"\n", s->extent[p],
+            p == 0 ? "%g" : "");
+    if (m != l->rows - 1) fputs("set format x \"\"\n", g->f);
     if (p == 0)
-        fprintf(f, "    set label 1 \"%s%s%s%s\" at screen %.5f, screen %.5f center rotate by 90\n",
-                metric_at(c, m)->label, metric_at(c, m)->unit[0] ? " (" : "", metric_at(c, m)->unit,
-                metric_at(c, m)->unit[0] ? ")" : "", 14.0 / l->width,
-                (bottom + PLOT / 2.0) / l->height);
-    else
-        fputs("    unset label 1\n", f);
-    fprintf(f,
-            "    pick(c) = strcol(1) eq \"%s\" && strcol(4) eq \"%s\" ? column(c) : NaN\n"
-            "    plot \"curves.csv\" skip 1 using (pick(2)):(pick(7)):(pick(8)) with filledcurves "
+        figure_text(g, 14, bottom + PLOT / 2, "center rotate by 90", "%s%s%s%s", metric->label,
+                    unit[0] ? " (" : "", unit, unit[0] ? ")" : "");
+    fprintf(g->f,
+            "pick(c) = strcol(1) eq \"%s\" && strcol(4) eq \"%s\" ? column(c) : NaN\n"
+            "plot \"curves.csv\" skip 1 using (pick(2)):(pick(7)):(pick(8)) with filledcurves "
             "fc rgb \"%s\" fs transparent solid 0.22 noborder, \\\n"
             "        \"\" skip 1 using (pick(2)):(pick(6)) with linespoints lc rgb \"%s\" lw 1.5 "
-            "pt 7 ps 0.45\n",
-            perturb_at(c, p)->kind.name, metric_at(c, m)->kind.name, rgb, rgb);
+            "pt 7 ps 0.45\n"
+            "unset label\n",
+            perturb->kind.name, metric->name, rgb, rgb);
 }
 
-static void put_script(FILE *f, const struct scores *s, const struct study_env *env)
+static int draw(const struct perturbation *s, struct err *e)
 {
-    const struct perturbation_conf *c = s->conf;
-    const struct images *im = env->images;
-    struct layout l = lay_out(c, im->height, im->width);
-    fprintf(f,
-            "# Draws perturbations.png and perturbations.svg from curves.csv and example_*.png:\n"
-            "#     gnuplot -d perturbations.gp\n"
-            "set encoding utf8\n"
-            "set datafile separator comma\n"
-            "do for [kind in \"png svg\"] {\n"
-            "    if (kind eq \"png\") {\n"
-            "        set terminal pngcairo size %d,%d font \"Liberation Sans,22\" linewidth 2 "
-            "pointscale 2 background \"white\"\n"
-            "    } else {\n"
-            "        set terminal svg size %d,%d font \"Arial,13\" background \"white\"\n"
-            "    }\n"
-            "    set output \"perturbations.\".kind\n"
-            "    set multiplot\n"
-            "    unset key; unset tics; unset border; set autoscale xfix; set autoscale yfix\n"
-            "    set size ratio -1\n",
-            2 * l.width, 2 * l.height, l.width, l.height);
-    for (int p = 0; p < l.columns; p++)
-        put_example(f, &l, c, p);
-    fprintf(f,
-            "    unset title; set size noratio\n"
-            "    set border 3 lc rgb \"#404040\"\n"
-            "    set xtics nomirror out scale 0.6 textcolor rgb \"black\"\n"
-            "    set ytics nomirror out scale 0.6 textcolor rgb \"black\"\n"
-            "    set grid lc rgb \"#e0e0e0\" lw 0.7 lt 1\n"
-            "    set label 2 \"%s%d %s%s\" at screen %.5f, screen "
-            "%.5f right textcolor rgb \"#606060\"\n",
-            im->n > 1 ? "mean and 95 % confidence band, " : "", im->n,
-            im->whole_scans ? "image" : "scan", im->n == 1 ? "" : "s",
-            1.0 - (double)RIGHT / l.width, 12.0 / l.height);
-    for (int m = 0; m < l.rows; m++) {
-        put_scale(f, s, m);
-        for (int p = 0; p < l.columns; p++) {
-            put_plot(f, &l, s, p, m);
-            if (m == 0 && p == 0) fputs("    unset label 2\n", f);
-        }
-    }
-    fputs("    unset multiplot; reset\n}\nunset output\n", f);
-}
-
-/* A figure of an earlier run must not stand beside the tables of this one. */
-static int remove_old(const struct study_env *env, const char *name, struct err *e)
-{
-    char path[PATH_MAX];
-    if (io_path(path, sizeof path, e, "%s/%s", env->output, name)) return -1;
-    if (unlink(path) == 0 || errno == ENOENT) return 0;
-    return err_set(e, ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
-}
-
-static int draw(const struct scores *s, const struct study_env *env, struct err *e)
-{
-    char path[PATH_MAX], *text = NULL;
-    size_t len = 0;
-    bool drawn = false;
-    if (remove_old(env, "perturbations.png", e) || remove_old(env, "perturbations.svg", e) ||
-        io_path(path, sizeof path, e, "%s/perturbations.gp", env->output))
+    const struct images *im = s->env->images;
+    struct layout l = lay_out(s);
+    struct figure g;
+    if (figure_begin(&g, s->env, "perturbations", "curves.csv and example_*.png", l.width, l.height,
+                     e))
         return -1;
-    FILE *f = open_memstream(&text, &len);
-    if (!f) return err_set(e, ERR_FAILED, "out of memory");
-    put_script(f, s, env);
-    int rc = fclose(f) == 0 ? io_write_text(path, text, len, e)
-                            : err_set(e, ERR_FAILED, "%s: out of memory", path);
-    free(text);
-    if (rc == 0) rc = gnuplot_run(env->output, "perturbations.gp", &drawn, e);
-    if (rc == 0 && !drawn)
-        fprintf(env->notes,
-                "gnuplot is not installed: no figure drawn; later: cd %s && gnuplot -d "
-                "perturbations.gp\n",
-                env->output);
-    return rc;
+    for (int p = 0; p < l.columns; p++)
+        put_example(&g, &l, s, p);
+    figure_text(&g, l.width - RIGHT, 12, "right textcolor rgb \"#606060\"", "%s%d %s%s",
+                im->n > 1 ? "mean and 95 % confidence band, " : "", im->n,
+                im->whole_scans ? "image" : "scan", im->n == 1 ? "" : "s");
+    for (int m = 0; m < l.rows; m++)
+        for (int p = 0; p < l.columns; p++)
+            put_plot(&g, &l, s, p, m);
+    return figure_end(&g, e);
 }
 
-int perturbation_figure(const struct scores *s, const struct study_env *env, struct err *e)
+int perturbation_figure(const struct perturbation *s, int example, struct err *e)
 {
-    size_t n = (size_t)env->images->height * (size_t)env->images->width;
+    size_t n = (size_t)s->env->images->height * (size_t)s->env->images->width;
     float *x = mem_new(n, sizeof *x, e), *y = mem_new(n, sizeof *y, e);
     float *sorted = mem_new(n, sizeof *sorted, e);
-    int rc = x && y && sorted ? write_examples(s, env, x, y, sorted, e) : -1;
-    if (rc == 0) rc = draw(s, env, e);
+    int rc = x && y && sorted ? write_examples(s, example, x, y, sorted, e) : -1;
+    if (rc == 0) rc = draw(s, e);
     mem_free(x);
     mem_free(y);
     mem_free(sorted);

@@ -1,186 +1,255 @@
+/* The numbers of the perturbation study: tables, the summary, the paper's claims. */
 #include "base/cli.h"
-#include "base/io.h"
-#include "base/table.h"
+#include "eval/claims.h"
 #include "eval/perturbation.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
-struct interval scores_interval(const struct scores *s, int p, int m, int k)
+static const struct scorer *metric_of(const struct perturbation *s, int m)
 {
-    const double *v = scores_at(s, p, m, k);
-    int n = 0;
-    for (int i = 0; i < s->images; i++)
-        if (isfinite(v[i])) s->scratch[n++] = v[i];
-    return n > 0 ? stat_mean_ci95(s->scratch, n) : (struct interval){NAN, NAN, NAN, 0};
+    return &s->scorers.list[m];
 }
 
-static int write_table(const struct table *t, const struct study_env *env, const char *name,
-                       struct err *e)
+static const struct curve_stats *curve_of(const struct perturbation *s, int p, int m)
 {
-    char path[PATH_MAX];
-    if (io_path(path, sizeof path, e, "%s/%s", env->output, name)) return -1;
-    return table_write_csv(t, path, e);
+    return &s->curve[p * s->metrics + m];
 }
 
-static int add_scores(struct table *t, const struct scores *s, const struct images *im, int p,
-                      int m, int k, struct err *e)
+/* ---- tables ---- */
+
+static int add_scores(struct table *t, const struct perturbation *s, int p, int m, int k,
+                      struct err *e)
 {
-    const struct perturbation_conf *c = s->conf;
+    const struct images *im = s->env->images;
     for (int i = 0; i < s->images; i++) {
-        double v = scores_at(s, p, m, k)[i];
+        double v = score_at(s, p, m, k, i);
         if (table_add(t, e, images_name(im, i), (double)im->list[i].slice,
-                      perturb_at(c, p)->kind.name, level_at(c, p, k), metric_at(c, m)->kind.name,
+                      perturb_at(s, p)->kind.name, level_at(s, p, k), metric_of(s, m)->name,
                       isfinite(v) ? v : NAN, images_scan(im, i)->acquisition))
             return -1;
     }
     return 0;
 }
 
-static int add_interval(struct table *t, const struct scores *s, int p, int m, int k, struct err *e)
+static int add_mean(struct table *t, const struct perturbation *s, int p, int m, int k,
+                    struct err *e)
 {
-    const struct perturbation_conf *c = s->conf;
-    struct interval v = scores_interval(s, p, m, k);
-    return table_add(t, e, perturb_at(c, p)->kind.name, level_at(c, p, k), perturb_at(c, p)->unit,
-                     metric_at(c, m)->kind.name, (double)v.n, v.mean, v.low, v.high);
+    struct interval v = perturbation_mean(s, p, m, k);
+    return table_add(t, e, perturb_at(s, p)->kind.name, level_at(s, p, k), perturb_at(s, p)->unit,
+                     metric_of(s, m)->name, (double)v.n, v.mean, v.low, v.high);
 }
 
-int perturbation_tables(const struct scores *s, const struct study_env *env, struct err *e)
+int perturbation_tables(const struct perturbation *s, struct err *e)
 {
-    const struct perturbation_conf *c = s->conf;
     struct table *scores =
         table_new("$scan,slice,$perturbation,level,$metric,score,$acquisition", e);
     struct table *curves = table_new("$perturbation,level,$unit,$metric,n,mean,ci_low,ci_high", e);
     int rc = scores && curves ? 0 : -1;
-    for (int p = 0; p < c->perturbations.n; p++)
-        for (int m = 0; m < c->metrics.n; m++)
-            for (int k = 0; k < c->levels && rc == 0; k++)
-                rc = add_scores(scores, s, env->images, p, m, k, e) ||
-                             add_interval(curves, s, p, m, k, e)
-                         ? -1
-                         : 0;
-    if (rc == 0) rc = write_table(scores, env, "scores.csv", e);
-    if (rc == 0) rc = write_table(curves, env, "curves.csv", e);
+    for (int p = 0; p < s->perturbations; p++)
+        for (int m = 0; m < s->metrics; m++)
+            for (int k = 0; k < s->levels && rc == 0; k++)
+                rc = add_scores(scores, s, p, m, k, e) || add_mean(curves, s, p, m, k, e) ? -1 : 0;
+    if (rc == 0) rc = study_write_table(s->env, scores, "scores.csv", e);
+    if (rc == 0) rc = study_write_table(s->env, curves, "curves.csv", e);
     table_free(scores);
     table_free(curves);
     return rc;
 }
 
-/* Least squares mean = intercept + slope level over the levels with a finite mean. */
-struct line {
-    int n;
-    double slope, intercept, r2;
-};
+/* ---- the summary ---- */
 
-static struct line fit_line(const struct scores *s, int p, int m)
+static json_t *summarise_curve(const struct perturbation *s, int p, int m)
 {
-    double sx = 0, sy = 0, sxx = 0, sxy = 0, syy = 0;
-    struct line f = {0};
-    for (int pass = 0; pass < 2; pass++) /* the means, then the moments about them */
-        for (int k = 0; k < s->conf->levels; k++) {
-            double x = level_at(s->conf, p, k), y = scores_interval(s, p, m, k).mean;
-            if (!isfinite(y)) continue;
-            if (pass == 0) {
-                f.n++;
-                sx += x;
-                sy += y;
-            } else {
-                x -= sx / f.n;
-                y -= sy / f.n;
-                sxx += x * x;
-                sxy += x * y;
-                syy += y * y;
-            }
-        }
-    f.slope = sxx > 0 ? sxy / sxx : 0;
-    f.intercept = f.n > 0 ? sy / f.n - f.slope * sx / f.n : 0;
-    f.r2 = sxx > 0 && syy > 0 ? sxy * sxy / (sxx * syy) : 0;
-    return f;
-}
-
-/* Whether the score gets worse from each level to the next: of the mean (i < 0) or of image i. */
-static bool worsens(const struct scores *s, int p, int m, int i)
-{
-    double last = NAN;
-    for (int k = 0; k < s->conf->levels; k++) {
-        double v = i < 0 ? scores_interval(s, p, m, k).mean : scores_at(s, p, m, k)[i];
-        if (!isfinite(v)) continue;
-        if (isfinite(last) && !((v - last) * metric_at(s->conf, m)->better < 0)) return false;
-        last = v;
-    }
-    return true;
-}
-
-static json_t *number_or_null(double v)
-{
-    return isfinite(v) ? json_real(v) : json_null();
-}
-
-static json_t *summarise_curve(const struct scores *s, int p, int m, FILE *out)
-{
-    const struct perturbation_conf *c = s->conf;
-    const struct perturb *perturb = perturb_at(c, p);
-    const struct metric *metric = metric_at(c, m);
-    struct interval end = scores_interval(s, p, m, c->levels - 1);
-    struct line f = fit_line(s, p, m);
-    bool mean_worsens = worsens(s, p, m, -1);
+    const struct perturb *perturb = perturb_at(s, p);
+    const struct metric *metric = metric_of(s, m)->metric;
+    const struct curve_stats *c = curve_of(s, p, m);
+    struct interval end = perturbation_mean(s, p, m, s->levels - 1);
+    bool mean_worsens = perturbation_worsens(s, p, m, -1);
     int images = 0;
     for (int i = 0; i < s->images; i++)
-        images += worsens(s, p, m, i);
-    fprintf(
-        out,
-        "%s %s: %.6g [%.6g, %.6g]%s%s at %g%s%s; %s at every level: %s; straight line R2 %.4f\n",
-        perturb->kind.name, metric->kind.name, end.mean, end.low, end.high,
-        metric->unit[0] ? " " : "", metric->unit, level_at(c, p, c->levels - 1),
-        perturb->unit[0] ? " " : "", perturb->unit, metric->better < 0 ? "rises" : "falls",
-        mean_worsens ? "yes" : "no", f.r2);
-    return json_pack("{s:{s:o,s:o,s:o,s:i}, s:s, s:b, s:i, s:{s:f,s:f,s:f,s:i}}", "at_extent",
-                     "mean", number_or_null(end.mean), "ci_low", number_or_null(end.low), "ci_high",
-                     number_or_null(end.high), "n", end.n, "expected",
-                     metric->better < 0 ? "rises" : "falls", "at_every_level", mean_worsens,
-                     "images_at_every_level", images, "line", "slope", f.slope, "intercept",
-                     f.intercept, "r2", f.r2, "levels", f.n);
+        images += perturbation_worsens(s, p, m, i);
+    fprintf(s->env->out,
+            "%s %s: %.6g [%.6g, %.6g]%s%s at %g%s%s; %s at every level: %s; straight line R2 %.4f, "
+            "exponential R2 %.4f\n",
+            perturb->kind.name, metric_of(s, m)->name, end.mean, end.low, end.high,
+            metric->unit[0] ? " " : "", metric->unit, s->extent[p], perturb->unit[0] ? " " : "",
+            perturb->unit, metric->better < 0 ? "rises" : "falls", mean_worsens ? "yes" : "no",
+            c->line.r2, c->decay.r2);
+    return json_pack(
+        "{s:{s:o,s:o,s:o,s:i}, s:s, s:b, s:i, s:{s:f,s:f,s:f,s:o,s:o,s:i}, s:{s:o,s:o,s:o,s:o}, "
+        "s:o}",
+        "at_extent", "mean", study_number(end.mean), "ci_low", study_number(end.low), "ci_high",
+        study_number(end.high), "n", end.n, "expected", metric->better < 0 ? "rises" : "falls",
+        "at_every_level", mean_worsens, "images_at_every_level", images, "line", "slope",
+        c->line.slope, "intercept", c->line.intercept, "r2", c->line.r2, "r2_ci_low",
+        study_number(c->line_r2.low), "r2_ci_high", study_number(c->line_r2.high), "levels",
+        c->line.n, "exponential", "rate", study_number(c->decay.rate), "fall",
+        study_number(c->decay.fall), "end", study_number(c->decay.end), "r2",
+        study_number(c->decay.r2), "share_at_half_extent", study_interval(c->half));
 }
 
-static json_t *summarise_perturbation(const struct scores *s, int p, FILE *out)
+static json_t *summarise_perturbation(const struct perturbation *s, int p)
 {
-    const struct perturbation_conf *c = s->conf;
     json_t *curves = json_object();
-    for (int m = 0; m < c->metrics.n; m++)
-        json_object_set_new(curves, metric_at(c, m)->kind.name, summarise_curve(s, p, m, out));
-    return json_pack("{s:f, s:s, s:i, s:o}", "extent", level_at(c, p, c->levels - 1), "unit",
-                     perturb_at(c, p)->unit, "levels", c->levels, "metrics", curves);
+    for (int m = 0; m < s->metrics; m++)
+        json_object_set_new(curves, metric_of(s, m)->name, summarise_curve(s, p, m));
+    return json_pack("{s:f, s:s, s:o, s:i, s:o}", "extent", s->extent[p], "unit",
+                     perturb_at(s, p)->unit, "ssim_at_searched_extent",
+                     study_number(s->extent_ssim[p]), "levels", s->levels, "metrics", curves);
 }
 
-json_t *perturbation_summary(const struct scores *s, const struct study_env *env)
+static json_t *summarise_ratios(const struct perturbation *s)
 {
-    const struct perturbation_conf *c = s->conf;
-    const struct images *im = env->images;
-    json_t *metrics = json_object(), *perturbations = json_object();
-    for (int m = 0; m < c->metrics.n; m++) {
-        char text[1024];
-        metric_at(c, m)->variant(c->metrics.v[m].conf, text, sizeof text);
+    json_t *anchors = json_object();
+    for (int a = 0; a < s->metrics; a++) {
+        if (a == s->focus) continue;
+        json_t *list = json_object();
+        for (int p = 1; p < s->perturbations; p++)
+            json_object_set_new(list, perturb_at(s, p)->kind.name,
+                                study_interval(s->ratio[a * s->perturbations + p]));
         json_object_set_new(
-            metrics, metric_at(c, m)->kind.name,
-            json_pack("{s:s, s:s}", "variant", text, "unit", metric_at(c, m)->unit));
+            anchors, metric_of(s, a)->name,
+            json_pack("{s:o, s:o}", "at", study_number(s->anchor_at[a]), "relative_to", list));
     }
+    return json_pack("{s:s, s:s, s:o}", "of", metric_of(s, s->focus)->name, "perturbation",
+                     perturb_at(s, 0)->kind.name, "equal", anchors);
+}
+
+/* ---- claims ---- */
+
+static void claim_linear(const struct perturbation *s, int p, json_t *claims)
+{
+    char id[96], statement[256];
+    struct interval r2 = curve_of(s, p, s->focus)->line_r2;
+    snprintf(id, sizeof id, "linear-under-%s", perturb_at(s, p)->kind.name);
+    snprintf(statement, sizeof statement, "%s rises about linearly under %s",
+             metric_of(s, s->focus)->label, perturb_at(s, p)->kind.name);
+    claims_add(claims, s->env->out,
+               &(struct claim){.id = id,
+                               .source = "section 3, Fig. 1",
+                               .statement = statement,
+                               .quantity = "R2 of a straight line through the means",
+                               .criterion = "95 % interval above 0.95",
+                               .measured = r2,
+                               .held = claim_above(r2, 0.95)});
+}
+
+static void claim_decays(const struct perturbation *s, int p, int ssim, json_t *claims)
+{
+    char id[96], statement[256];
+    const struct curve_stats *c = curve_of(s, p, ssim);
+    snprintf(id, sizeof id, "ssim-decays-under-%s", perturb_at(s, p)->kind.name);
+    snprintf(statement, sizeof statement, "SSIM falls about as a decaying exponential under %s",
+             perturb_at(s, p)->kind.name);
+    enum held held = claim_above(c->half, 0.5);
+    if (held == HELD_YES && !(c->decay.r2 >= 0.95 && c->decay.rate > 0.0)) held = HELD_NO;
+    claims_add(claims, s->env->out,
+               &(struct claim){.id = id,
+                               .source = "section 3, Fig. 1",
+                               .statement = statement,
+                               .quantity = "share of the fall that is done at half the extent",
+                               .criterion = "95 % interval above 0.5, and R2 of the exponential at "
+                                            "least 0.95",
+                               .measured = c->half,
+                               .held = held});
+}
+
+static void claim_insensitive(const struct perturbation *s, int anchor, int p, json_t *claims)
+{
+    char id[128], statement[256], quantity[256];
+    const struct interval ratio = s->ratio[anchor * s->perturbations + p];
+    const char *first = perturb_at(s, 0)->kind.name, *other = perturb_at(s, p)->kind.name;
+    const char *focus = metric_of(s, s->focus)->label, *at = metric_of(s, anchor)->label;
+    snprintf(id, sizeof id, "less-sensitive-to-%s-than-%s-at-equal-%s", first, other,
+             metric_of(s, anchor)->name);
+    snprintf(statement, sizeof statement, "%s is less sensitive to %s than to %s at equal %s",
+             focus, first, other, at);
+    snprintf(quantity, sizeof quantity, "%s under %s over %s under %s, where the mean %s is %.3g",
+             focus, first, focus, other, at, s->anchor_at[anchor]);
+    claims_add(claims, s->env->out,
+               &(struct claim){.id = id,
+                               .source = strcmp(metric_of(s, anchor)->name, "psnr") == 0
+                                             ? "section 5.3, Fig. 5"
+                                             : "section 3, Fig. 1",
+                               .statement = statement,
+                               .quantity = quantity,
+                               .criterion = "95 % interval below 1",
+                               .measured = ratio,
+                               .held = claim_below(ratio, 1.0)});
+}
+
+static json_t *claim_all(const struct perturbation *s)
+{
+    static const char *const anchors[] = {"ssim", "psnr"};
+    json_t *claims = json_array();
+    int ssim = scorers_find(&s->scorers, "ssim");
+    bool of_ssfd = strcmp(metric_of(s, s->focus)->name, "ssfd") == 0;
+    for (int p = 0; p < s->perturbations && of_ssfd; p++)
+        if (strcmp(perturb_at(s, p)->kind.name, "shift") != 0) claim_linear(s, p, claims);
+    for (int p = 0; p < s->perturbations && ssim >= 0; p++)
+        claim_decays(s, p, ssim, claims);
+    bool from_shift = strcmp(perturb_at(s, 0)->kind.name, "shift") == 0;
+    for (int k = 0; k < 2 && of_ssfd && from_shift; k++) {
+        int anchor = scorers_find(&s->scorers, anchors[k]);
+        for (int p = 1; p < s->perturbations && anchor >= 0; p++)
+            claim_insensitive(s, anchor, p, claims);
+    }
+    return claims;
+}
+
+json_t *perturbation_summary(const struct perturbation *s, int example)
+{
+    const struct images *im = s->env->images;
+    json_t *perturbations = json_object();
     const char *slices = im->whole_scans ? "all" : "centre";
     const char *interval =
         im->whole_scans ? "95 %, Student t over images; images of one scan are not independent"
                         : "95 %, Student t over scans (one image each)";
-    fprintf(env->out, "images: %d of %d scans, %s slice%s, %dx%d; confidence interval: %s\n", im->n,
-            im->scans.n, slices, im->whole_scans ? "s" : "", im->height, im->width, interval);
-    for (int p = 0; p < c->perturbations.n; p++)
-        json_object_set_new(perturbations, perturb_at(c, p)->kind.name,
-                            summarise_perturbation(s, p, env->out));
+    fprintf(s->env->out, "images: %d of %d scans, %s slice%s, %dx%d; confidence interval: %s\n",
+            im->n, im->scans.n, slices, im->whole_scans ? "s" : "", im->height, im->width,
+            interval);
+    for (int p = 0; p < s->perturbations; p++)
+        json_object_set_new(perturbations, perturb_at(s, p)->kind.name,
+                            summarise_perturbation(s, p));
     return json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:s, s:[i,i], s:s, s:{s:s,s:i}, s:s, s:o, s:o}", "study",
-        "perturbation", "version", cli_version(), "scans", im->scans.n, "scans_skipped",
+        "{s:s, s:s, s:i, s:i, s:i, s:s, s:[i,i], s:s, s:{s:s,s:i}, s:s, s:o, s:o, s:o, s:o, s:i, "
+        "s:o}",
+        "study", "perturbation", "version", cli_version(), "scans", im->scans.n, "scans_skipped",
         im->scans.nbad, "images", im->n, "slices", slices, "size", im->height, im->width,
-        "interval", interval, "example", "scan", images_name(im, 0), "slice", im->list[0].slice,
-        "not_finite",
+        "interval", interval, "example", "scan", images_name(im, example), "slice",
+        im->list[example].slice, "not_finite",
         "scores that are infinite (PSNR of an unperturbed image) are empty in the tables and left "
         "out of means and fits",
-        "metrics", metrics, "perturbations", perturbations);
+        "metrics", scorers_describe(&s->scorers), "left_out", scorers_left_out(&s->scorers),
+        "perturbations", perturbations, "sensitivity", summarise_ratios(s), "resamples",
+        s->conf->resamples, "claims", claim_all(s));
+}
+
+/* A chart a metric and perturbation, as report.html draws them. */
+json_t *perturbation_curves(const struct perturbation *s)
+{
+    json_t *charts = json_array();
+    for (int m = 0; m < s->metrics; m++)
+        for (int p = 0; p < s->perturbations; p++) {
+            const struct perturb *perturb = perturb_at(s, p);
+            char xlabel[128], title[160];
+            json_t *points = json_array();
+            for (int k = 0; k < s->levels; k++) {
+                struct interval v = perturbation_mean(s, p, m, k);
+                json_array_append_new(points, json_pack("[f,o,o,o]", level_at(s, p, k),
+                                                        study_number(v.mean), study_number(v.low),
+                                                        study_number(v.high)));
+            }
+            snprintf(xlabel, sizeof xlabel, "%s%s%s%s", perturb->label,
+                     perturb->unit[0] ? " (" : "", perturb->unit, perturb->unit[0] ? ")" : "");
+            snprintf(title, sizeof title, "%s under %s", metric_of(s, m)->label,
+                     perturb->kind.name);
+            json_array_append_new(charts, json_pack("{s:s, s:s, s:s, s:[{s:s, s:o}]}", "title",
+                                                    title, "xlabel", xlabel, "ylabel",
+                                                    metric_of(s, m)->label, "lines", "name",
+                                                    metric_of(s, m)->label, "points", points));
+        }
+    return charts;
 }

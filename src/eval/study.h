@@ -4,6 +4,8 @@
 
 #include "base/cfg.h"
 #include "base/err.h"
+#include "base/stat.h"
+#include "base/table.h"
 #include "data/images.h"
 
 #include <jansson.h>
@@ -14,8 +16,8 @@
 struct study_env {
     const char *output; /* the folder; exists */
     uint64_t seed;
-    bool quiet;
-    FILE *out, *notes; /* results and remarks for people: stdout, stderr */
+    bool quiet, resume; /* resume: go on from the journal of an interrupted run */
+    FILE *out, *notes;  /* results and remarks for people: stdout, stderr */
     struct images *images;
     const struct cfg_field *fields; /* of the whole configuration, for config.resolved.yaml */
     const void *conf;
@@ -27,11 +29,21 @@ struct study {
     void (*explain)(const void *conf, FILE *out);  /* what it would do, in words and figures */
     int (*run)(const void *conf, const struct study_env *env, struct err *e);
 };
+/* In the output folder, while the study is not done (eval/journal.h). */
+#define STUDY_JOURNAL "journal.txt"
+
 /* NULL-ended; each is the first member of a struct study. */
 extern const struct cfg_kind *const study_kinds[];
 
 /* Before the first result is written: what is in the folder is no longer a whole. */
 int study_open_output(const struct study_env *env, struct err *e);
-/* After the last: writes config.resolved.yaml and then summary.json. Takes over `summary`, which
- * may be NULL when it could not be built. */
+/* After the last: writes config.resolved.yaml and then summary.json, and removes the journal. Takes
+ * over `summary`, which may be NULL when it could not be built. */
 int study_close_output(const struct study_env *env, json_t *summary, struct err *e);
+
+/* What studies share in writing their results; names are relative to the output folder. */
+int study_remove(const struct study_env *env, const char *name, struct err *e); /* if it is there */
+int study_write_table(const struct study_env *env, const struct table *t, const char *name,
+                      struct err *e);
+json_t *study_number(double v); /* null where it is not finite */
+json_t *study_interval(struct interval v);

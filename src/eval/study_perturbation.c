@@ -1,19 +1,38 @@
 /* How metrics respond to known perturbations (paper section 2.3, Fig. 1 and 5): every image is
  * z-scored, perturbed at levels from nothing to the extent, and compared with itself as it was. */
 #include "base/mem.h"
-#include "base/progress.h"
-#include "base/stop.h"
 #include "eval/perturbation.h"
+#include "eval/report.h"
+#include "eval/work.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
+
+static const char *const extents[] = {"given", "auto", NULL};
 
 static const struct cfg_field fields[] = {
     CFG_PICKS(struct perturbation_conf, metrics, NULL, metric_kinds, "metrics, in figure order"),
     CFG_PICKS(struct perturbation_conf, perturbations, "{shift: {}, blur: {}, noise: {}}",
               perturb_kinds, "perturbations, in figure order"),
-    CFG_INT(struct perturbation_conf, levels, "11", 2, 1001, "",
+    CFG_INT(struct perturbation_conf, levels, "11", 2, LEVELS_MAX, "",
             "levels, evenly from 0 to the extent of each perturbation"),
+    CFG_CHOICE(
+        struct perturbation_conf, extent, "given", extents,
+        "given: the extents of the perturbations; auto: those at which the mean of ssim, one "
+        "of the metrics, is the target"),
+    CFG_REAL(struct perturbation_conf, target, "0.3", 0.01, 0.99, "", "of extent auto"),
+    CFG_TEXT(struct perturbation_conf, focus, "",
+             "the metric whose sensitivities are compared; empty: the first"),
+    CFG_INT(struct perturbation_conf, resamples, "2000", 100, 1000000, "", "of the bootstrap"),
     CFG_END};
+
+static int find(const struct perturbation_conf *c, const char *name)
+{
+    for (int m = 0; m < c->metrics.n; m++)
+        if (strcmp(c->metrics.v[m].kind->name, name) == 0) return m;
+    return -1;
+}
 
 static int check(const void *conf, struct err *e)
 {
@@ -21,6 +40,12 @@ static int check(const void *conf, struct err *e)
     if (c->metrics.n == 0) return err_set(e, ERR_CONFIG, "study.metrics: give at least one metric");
     if (c->perturbations.n == 0)
         return err_set(e, ERR_CONFIG, "study.perturbations: give at least one perturbation");
+    if (c->perturbations.n > PERTURBATIONS_MAX)
+        return err_set(e, ERR_CONFIG, "study.perturbations: more than %d", PERTURBATIONS_MAX);
+    if (c->extent == EXTENT_AUTO && find(c, "ssim") < 0)
+        return err_set(e, ERR_CONFIG, "study.extent: auto needs ssim among study.metrics");
+    if (c->focus[0] && find(c, c->focus) < 0)
+        return err_set(e, ERR_CONFIG, "study.focus: '%s' is not among the metrics", c->focus);
     return 0;
 }
 
@@ -30,107 +55,166 @@ static void explain(const void *conf, FILE *out)
     fprintf(out, "scores an image: %d perturbations x %d levels x %d metrics = %d\n",
             c->perturbations.n, c->levels, c->metrics.n,
             c->perturbations.n * c->levels * c->metrics.n);
-    for (int p = 0; p < c->perturbations.n; p++)
-        fprintf(out, "%s: %s 0 to %g %s\n", perturb_at(c, p)->kind.name, perturb_at(c, p)->label,
-                level_at(c, p, c->levels - 1), perturb_at(c, p)->unit);
+    for (int p = 0; p < c->perturbations.n; p++) {
+        const struct perturb *x = (const struct perturb *)(const void *)c->perturbations.v[p].kind;
+        if (c->extent == EXTENT_AUTO)
+            fprintf(out, "%s: %s 0 to where the mean of ssim is %g\n", x->kind.name, x->label,
+                    c->target);
+        else
+            fprintf(out, "%s: %s 0 to %g %s\n", x->kind.name, x->label,
+                    x->extent(c->perturbations.v[p].conf), x->unit);
+    }
     for (int m = 0; m < c->metrics.n; m++) {
         char text[1024];
-        metric_at(c, m)->variant(c->metrics.v[m].conf, text, sizeof text);
-        fprintf(out, "%s: %s\n", metric_at(c, m)->kind.name, text);
+        const struct metric *x = (const struct metric *)(const void *)c->metrics.v[m].kind;
+        x->variant(c->metrics.v[m].conf, text, sizeof text);
+        fprintf(out, "%s: %s\n", x->kind.name, text);
     }
 }
 
-int perturbation_apply(const struct perturbation_conf *c, int p, int k, uint64_t seed,
-                       uint32_t image, const float *x, int h, int w, float *y, struct err *e)
+int perturbation_apply(const struct perturbation *s, int p, double level, int key, uint32_t image,
+                       const float *x, float *y, struct err *e)
 {
-    const struct cfg_kind *kind = c->perturbations.v[p].kind;
+    const struct cfg_pick *pick = &s->conf->perturbations.v[p];
     uint32_t place = 0; /* in the table: the noise does not depend on what else is configured */
-    while (perturb_kinds[place] != kind)
+    while (perturb_kinds[place] != pick->kind)
         place++;
-    struct rng rng = rng_make(seed, RNG_PERTURB, place << 16 | (uint32_t)k, image);
-    return perturb_at(c, p)->apply(c->perturbations.v[p].conf, level_at(c, p, k), rng, x, h, w, y,
-                                   e);
+    struct rng rng = rng_make(s->env->seed, RNG_PERTURB, place << 16 | (uint32_t)key, image);
+    return perturb_at(s, p)->apply(pick->conf, level, rng, x, s->env->images->height,
+                                   s->env->images->width, y, e);
 }
 
-/* Every score of image i. x and y are (h, w). */
-static int score_image(const struct scores *s, const struct study_env *env, void *const *state,
-                       int i, float *x, float *y, struct err *e)
+/* ---- scores: a job is an image under one perturbation ---- */
+
+static size_t pixels(const struct perturbation *s)
 {
-    const struct perturbation_conf *c = s->conf;
-    struct images *im = env->images;
-    if (images_read_zscored(im, i, x, e)) return -1;
-    for (int p = 0; p < c->perturbations.n; p++)
-        for (int k = 0; k < c->levels; k++) {
-            if (perturbation_apply(c, p, k, env->seed, images_id(im, i), x, im->height, im->width,
-                                   y, e))
-                return -1;
-            for (int m = 0; m < c->metrics.n; m++)
-                if (metric_at(c, m)->score(state[m], c->metrics.v[m].conf, x, y, im->height,
-                                           im->width, &scores_at(s, p, m, k)[i], e))
-                    return err_wrap(e, "scan %s, slice %d: %s at %s %g", images_name(im, i),
-                                    im->list[i].slice, metric_at(c, m)->kind.name,
-                                    perturb_at(c, p)->kind.name, level_at(c, p, k));
+    return (size_t)s->env->images->height * (size_t)s->env->images->width;
+}
+
+static int fetch(void *ctx, int job, int seat, struct err *e)
+{
+    struct perturbation *s = ctx;
+    return images_read_zscored(s->env->images, job / s->perturbations,
+                               s->seat + (size_t)seat * pixels(s), e);
+}
+
+static int compute(void *ctx, int job, int seat, int lane, double *value, struct err *e)
+{
+    struct perturbation *s = ctx;
+    struct images *im = s->env->images;
+    const int image = job / s->perturbations, p = job % s->perturbations;
+    const float *x = s->seat + (size_t)seat * pixels(s);
+    float *y = s->work + (size_t)lane * pixels(s);
+    for (int k = 0; k < s->levels; k++) {
+        if (perturbation_apply(s, p, level_at(s, p, k), k, images_id(im, image), x, y, e))
+            return -1;
+        if (scorers_score(&s->scorers, lane, x, y, value + k * s->metrics, e))
+            return err_wrap(e, "scan %s, slice %d, %s %g", images_name(im, image),
+                            im->list[image].slice, perturb_at(s, p)->kind.name, level_at(s, p, k));
+    }
+    return 0;
+}
+
+static int score_all(struct perturbation *s, struct err *e)
+{
+    struct work w = {.what = "perturbation study",
+                     .jobs = s->images * s->perturbations,
+                     .values = s->levels * s->metrics,
+                     .lanes = work_lanes(),
+                     .seats = work_seats(),
+                     .fetch = fetch,
+                     .compute = compute,
+                     .ctx = s,
+                     .fields = fields,
+                     .conf = s->conf};
+    return work_run(&w, s->env, s->value, e);
+}
+
+/* ---- the study ---- */
+
+/* The focus is the first metric of the scorers: it cannot be left out. */
+static int list_metrics(struct perturbation *s, struct err *e)
+{
+    const struct cfg_picks *all = &s->conf->metrics;
+    const int focus = s->conf->focus[0] ? find(s->conf, s->conf->focus) : 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (int m = 0; m < all->n; m++) {
+            struct cfg_picks one = {1, &all->v[m]};
+            if ((m == focus) == (pass == 0) && scorers_add(&s->scorers, &one, e)) return -1;
         }
     return 0;
 }
 
-static int score_all(const struct scores *s, const struct study_env *env, void *const *state,
-                     struct err *e)
+static int prepare(struct perturbation *s, struct err *e)
 {
-    struct images *im = env->images;
-    size_t n = (size_t)im->height * (size_t)im->width;
-    float *x = mem_new(n, sizeof *x, e), *y = mem_new(n, sizeof *y, e);
-    int rc = x && y ? 0 : -1;
-    struct progress progress = progress_begin("perturbation study", 0, im->n, env->quiet);
-    for (int i = 0; i < im->n && rc == 0; i++) {
-        if (stop_requested())
-            rc = err_set(e, ERR_STOPPED, "stopped by %s after %d of %d images: nothing is written",
-                         stop_signal(), i, im->n);
-        else
-            rc = score_image(s, env, state, i, x, y, e);
-        progress_at(&progress, i + 1, "");
+    const struct images *im = s->env->images;
+    if (list_metrics(s, e) ||
+        scorers_open(&s->scorers, im->height, im->width, work_lanes(), s->env->notes, e))
+        return -1;
+    s->images = im->n;
+    s->perturbations = s->conf->perturbations.n;
+    s->levels = s->conf->levels;
+    s->metrics = s->scorers.n;
+    size_t curves = (size_t)s->perturbations * (size_t)s->metrics;
+    s->value = mem_new(curves * (size_t)s->levels * (size_t)im->n, sizeof *s->value, e);
+    s->scratch = mem_new((size_t)im->n, sizeof *s->scratch, e);
+    s->seat = mem_new((size_t)work_seats() * pixels(s), sizeof *s->seat, e);
+    s->work = mem_new((size_t)work_lanes() * pixels(s), sizeof *s->work, e);
+    s->curve = mem_new(curves, sizeof *s->curve, e);
+    s->ratio = mem_new(curves, sizeof *s->ratio, e);
+    s->anchor_at = mem_new((size_t)s->metrics, sizeof *s->anchor_at, e);
+    if (!s->value || !s->scratch || !s->seat || !s->work || !s->curve || !s->ratio || !s->anchor_at)
+        return -1;
+    for (int p = 0; p < s->perturbations; p++) {
+        s->extent[p] = perturb_at(s, p)->extent(s->conf->perturbations.v[p].conf);
+        s->extent_ssim[p] = NAN;
     }
-    progress_end(&progress, "");
-    mem_free(x);
-    mem_free(y);
-    return rc;
+    return 0;
 }
 
-static int write_results(const struct scores *s, const struct study_env *env, struct err *e)
+static int write_results(struct perturbation *s, struct err *e)
 {
-    if (study_open_output(env, e) || perturbation_tables(s, env, e) ||
-        perturbation_figure(s, env, e))
-        return -1;
-    return study_close_output(env, perturbation_summary(s, env), e);
+    const struct study_env *env = s->env;
+    int example = perturbation_typical(s, e);
+    json_t *summary = NULL;
+    int rc = example < 0 || study_open_output(env, e) || perturbation_tables(s, e) ||
+                     perturbation_figure(s, example, e)
+                 ? -1
+                 : 0;
+    if (rc == 0) {
+        summary = perturbation_summary(s, example);
+        rc = report_curves(env, "Metrics under perturbations", perturbation_curves(s), summary, e);
+    }
+    if (rc == 0) return study_close_output(env, summary, e);
+    json_decref(summary);
+    return -1;
+}
+
+static void release(struct perturbation *s)
+{
+    scorers_release(&s->scorers);
+    mem_free(s->value);
+    mem_free(s->scratch);
+    mem_free(s->seat);
+    mem_free(s->work);
+    mem_free(s->curve);
+    mem_free(s->ratio);
+    mem_free(s->anchor_at);
+    mem_free(s);
 }
 
 static int run(const void *conf, const struct study_env *env, struct err *e)
 {
-    const struct perturbation_conf *c = conf;
-    const struct images *im = env->images;
-    size_t curves = (size_t)c->perturbations.n * (size_t)c->metrics.n * (size_t)c->levels;
-    struct scores s = {.conf = c, .images = im->n};
-    int rc = -1;
-    void **state = mem_new((size_t)c->metrics.n, sizeof *state, e);
-    s.value = mem_new(curves * (size_t)im->n, sizeof *s.value, e);
-    s.scratch = mem_new((size_t)im->n, sizeof *s.scratch, e);
-    if (!state || !s.value || !s.scratch) goto out;
-    for (int m = 0; m < c->metrics.n; m++) {
-        const struct metric *metric = metric_at(c, m);
-        if (!metric->open) continue;
-        if (!(state[m] = metric->open(c->metrics.v[m].conf, im->height, im->width, e))) {
-            err_wrap(e, "metric %s", metric->kind.name);
-            goto out;
-        }
-    }
-    if (score_all(&s, env, state, e) || write_results(&s, env, e)) goto out;
-    rc = 0;
-out:
-    for (int m = 0; state && m < c->metrics.n; m++)
-        if (metric_at(c, m)->close) metric_at(c, m)->close(state[m]);
-    mem_free(state);
-    mem_free(s.value);
-    mem_free(s.scratch);
+    struct perturbation *s = mem_new(1, sizeof *s, e);
+    if (!s) return -1;
+    s->conf = conf;
+    s->env = env;
+    int rc = prepare(s, e);
+    if (rc == 0 && s->conf->extent == EXTENT_AUTO) rc = perturbation_search(s, e);
+    if (rc == 0) rc = score_all(s, e);
+    if (rc == 0) rc = perturbation_measure(s, e);
+    if (rc == 0) rc = write_results(s, e);
+    release(s);
     return rc;
 }
 

@@ -1,5 +1,6 @@
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/stat.h"
 #include "base/table.h"
 
 #include <math.h>

@@ -50,12 +50,20 @@ static double complex sample(int slice, int coil, int i, int j, int side, int se
 
 void save_scan(const char *path, int slices, int side, int seed, int bad)
 {
+    save_scan_of(NULL, path, slices, side, seed, bad);
+}
+
+void save_scan_of(const char *acquisition, const char *path, int slices, int side, int seed,
+                  int bad)
+{
     struct err e = {0};
     const int64_t dim[] = {slices, COILS, side, side}, one[] = {1, 1, side, side};
     struct h5 *f = h5_create(path, &e);
     struct fft2 *fft = fft2_new(side, side, &e);
     float complex *x = mem_new((size_t)side * (size_t)side, sizeof *x, &e);
     if (!f || !fft || !x || h5_make(f, "kspace", H5_C64, 4, dim, &e)) fail_msg("%s", e.text);
+    if (acquisition && h5_set_attr_text(f, "/", "acquisition", acquisition, &e))
+        fail_msg("%s", e.text);
     for (int s = 0; s < slices; s++)
         for (int c = 0; c < COILS; c++) {
             for (int k = 0; k < side * side; k++)

@@ -14,3 +14,6 @@ struct params *save_checkpoint(const char *path, const char *task, const struct 
 /* A scan in the fastMRI layout: a bright ellipse with texture, other in each slice, seen by three
  * coils of smooth sensitivity and phase. (slices, 3, side, side). With `bad`, one sample is NaN. */
 void save_scan(const char *path, int slices, int side, int seed, int bad);
+/* The same with the attribute `acquisition` ("CORPD_FBK", "CORPDFS_FBK"; NULL: none). */
+void save_scan_of(const char *acquisition, const char *path, int slices, int side, int seed,
+                  int bad);

@@ -2,9 +2,6 @@
  * and how it refuses. */
 #include "base/io.h"
 #include "base/mem.h"
-#include "base/stop.h"
-#include "data/images.h"
-#include "eval/study.h"
 #include "fixture.h"
 
 #include <setjmp.h>
@@ -16,7 +13,6 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -390,44 +386,64 @@ static void fits_images_to_one_size(void **state)
     assert_int_equal(count_lines("out/scores.csv"), 1 + 2 * 3 * LEVELS * 3);
 }
 
-/* A signal between two images: the code says so, and nothing is written. */
-static void stops_in_order(void **state)
+/* The extent that was searched is where the mean of SSIM is the target: seen in the last line of
+ * the curve, whose noise is other noise of the same strength. */
+static void extent_auto_reaches_the_target(void **state)
 {
     (void)state;
-    struct err e = {0};
-    struct images images = {0};
-    char one[256], cache[256], output[256];
-    const char *scan = strcpy(one, in_dir("scans/one.h5"));
-    strcpy(cache, in_dir("cache"));
-    strcpy(output, in_dir("out"));
-    static const struct cfg_field none[] = {CFG_END};
-    const struct study *study = (const struct study *)study_kinds[0];
-    if (run("", "2") != 0) fail_msg("%s", text); /* makes the references */
-    remove_all(output);
-    struct images_conf conf = {.scans = {1, &scan}, .cache = cache, .jsense = {0}};
-    conf.jsense.kernel = 4;
-    conf.jsense.calibration = 0.5;
-    conf.jsense.iterations = conf.jsense.inner_iterations = 2;
-    if (images_find(&images, &conf, true, &e) || images_prepare(&images, true, &e))
-        fail_msg("%s", e.text);
-    assert_int_equal(io_mkdirs(output, &e), 0);
-    struct study_env env = {.output = output,
-                            .quiet = true,
-                            .out = stdout,
-                            .notes = stderr,
-                            .images = &images,
-                            .fields = none};
-    struct {
-        struct cfg_picks metrics, perturbations;
-        int levels;
-    } study_conf = {.levels = 3};
-    stop_on_signals();
-    raise(SIGTERM);
-    assert_int_equal(study->run(&study_conf, &env, &e), -1);
-    assert_int_equal(e.code, ERR_STOPPED);
-    assert_non_null(strstr(e.text, "SIGTERM"));
-    images_release(&images);
-    assert_int_equal(rmdir(output), 0); /* empty */
+    if (run("study.extent=auto", "2") != 0) fail_msg("%s", text);
+    size_t len;
+    char *summary = read_text("out/summary.json", &len);
+    json_t *root = json_loads(summary, 0, NULL);
+    assert_non_null(root);
+    const char *key;
+    json_t *p;
+    int found = 0;
+    json_object_foreach(json_object_get(root, "perturbations"), key, p)
+    {
+        const json_t *reached = json_object_get(p, "ssim_at_searched_extent");
+        if (json_is_null(reached)) { /* not to be had: the given extent, and said so */
+            assert_non_null(strstr(text, "the given extent"));
+            continue;
+        }
+        found++;
+        assert_true(fabs(json_number_value(reached) - 0.3) <= 2e-3);
+        double seen = json_at(root, key, "ssim", "at_extent", "mean");
+        assert_true(fabs(seen - 0.3) < (strcmp(key, "noise") == 0 ? 0.03 : 2.1e-3));
+    }
+    assert_in_range(found, 2, 3);
+    json_decref(root);
+    mem_free(summary);
+}
+
+/* Every claim has a verdict that follows from its numbers, and the ratio of sensitivities follows
+ * from the curves. */
+static void claims_follow_from_the_numbers(void **state)
+{
+    (void)state;
+    if (run("study.resamples=300", "2") != 0) fail_msg("%s", text);
+    size_t len, i;
+    char *summary = read_text("out/summary.json", &len);
+    json_t *root = json_loads(summary, 0, NULL), *claim;
+    assert_non_null(root);
+    int of_ratio = 0;
+    json_array_foreach(json_object_get(root, "claims"), i, claim)
+    {
+        const char *id = json_string_value(json_object_get(claim, "id"));
+        const json_t *held = json_object_get(claim, "held"),
+                     *high = json_object_get(claim, "ci_high"),
+                     *low = json_object_get(claim, "ci_low");
+        if (strncmp(id, "less-sensitive", 14) == 0 && json_is_number(high)) {
+            assert_int_equal(json_is_true(held), json_number_value(high) < 1.0);
+            of_ratio++;
+        }
+        if (strncmp(id, "linear", 6) == 0)
+            assert_int_equal(json_is_true(held), json_number_value(low) > 0.95);
+    }
+    assert_int_equal(json_array_size(json_object_get(root, "claims")), 2 + 3 + 4);
+    assert_in_range(of_ratio, 2, 4);
+    json_decref(root);
+    mem_free(summary);
 }
 
 int main(void)
@@ -442,7 +458,8 @@ int main(void)
         cmocka_unit_test_setup(all_slices, fresh),
         cmocka_unit_test_setup(refusals, fresh),
         cmocka_unit_test_setup(fits_images_to_one_size, fresh),
-        cmocka_unit_test_setup(stops_in_order, fresh),
+        cmocka_unit_test_setup(extent_auto_reaches_the_target, fresh),
+        cmocka_unit_test_setup(claims_follow_from_the_numbers, fresh),
     };
     return cmocka_run_group_tests_name("study", tests, set_up, tear_down);
 }

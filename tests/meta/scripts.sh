@@ -31,7 +31,7 @@ done
 places='(^|[^A-Za-z0-9_.$}-])/(home/[a-z]|Users/[A-Z]|work/|mnt/[a-z]|tmp/[A-Za-z0-9_-]+/)'
 while read -r file; do
     ! grep -nIE "$places" "$file" || complain "$file: names a path of one machine"
-done < <(find . \( -name .git -o -name 'build*' -type d -o -name runs -o -name demo -type d \) -prune \
+done < <(find . \( -name .git -o -name 'build*' -type d -o -name runs -o -name node_modules -o -name demo -type d \) -prune \
     -o -type f ! -path ./tests/meta/scripts.sh ! -path ./LICENSE -print)
 
 echo "$n scripts"

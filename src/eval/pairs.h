@@ -1,0 +1,61 @@
+/* The scores of reconstructions against references, by every metric, for every method: what the
+ * studies of layers and of quality control start from. With the scores go pictures of every pair,
+ * for figures and the report. */
+#pragma once
+
+#include "eval/scorers.h"
+#include "eval/source.h"
+#include "eval/study.h"
+
+enum { METHODS_MAX = 16 };
+
+struct method {
+    const struct source *source;
+    const void *conf;
+    int k; /* of the source's */
+    char name[64], text[512];
+    void *state;
+};
+
+struct pairs {
+    const struct study_env *env;
+    struct scorers scorers; /* filled by the study before pairs_open */
+    int images, methods;
+    struct method method[METHODS_MAX];
+    double *value;  /* (image, 1 + methods x (1 + metrics)): white; span and scores a method */
+    float *seat;    /* (seats, 1 + methods, h, w): reference and reconstructions */
+    float *work;    /* (lanes, h, w) */
+    double *volume; /* (scans): maximum of the reference scan; NULL where no metric asks for it */
+};
+
+/* What the configuration says by itself: methods with names of their own. */
+int pairs_check(const struct cfg_picks *reconstructions, struct err *e);
+void pairs_explain(const struct cfg_picks *reconstructions, FILE *out);
+
+/* Opens metrics and sources. Whatever the outcome, the caller releases in the end. */
+int pairs_open(struct pairs *p, const struct study_env *env,
+               const struct cfg_picks *reconstructions, struct err *e);
+/* All scores, and the pictures. `fields` and `conf` are the study's. */
+int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *conf, struct err *e);
+void pairs_release(struct pairs *p);
+
+double pairs_at(const struct pairs *p, int image, int method, int metric);
+/* Pictures: of references and reconstructions black is 0 and white is `white`, of differences
+ * (reconstruction - reference) value 128 is 0 and 255 is `span`. */
+double pairs_white(const struct pairs *p, int image);
+double pairs_span(const struct pairs *p, int image, int method);
+enum picture { PICTURE_REFERENCE, PICTURE_RECONSTRUCTION, PICTURE_DIFFERENCE };
+int pairs_picture(const struct pairs *p, int image, int method, enum picture what, char *path,
+                  size_t size, struct err *e); /* relative to the output folder */
+
+enum contrast pairs_contrast(const struct pairs *p, int image);
+extern const char *const contrast_names[]; /* by enum contrast: "unknown", "non-FS", "FS" */
+/* Images of method `method` in which every score is finite, of one contrast or (-1) of all. */
+int pairs_select(const struct pairs *p, int method, int contrast, int *image);
+
+/* scores.csv: a line an image and method. methods.csv: means of each method with intervals, and
+ * paired differences from the first. */
+int pairs_tables(const struct pairs *p, struct err *e);
+/* Members that every summary of such a study has, into `summary`; remarks for people on env->out.
+ */
+void pairs_summary(const struct pairs *p, const char *study, json_t *summary);

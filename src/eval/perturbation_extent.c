@@ -1,0 +1,120 @@
+/* The extent of a perturbation as the paper chose it: where the mean SSIM over the images reaches a
+ * target. Noise of one image is the same at every level, so that the mean changes smoothly. */
+#include "base/mem.h"
+#include "eval/perturbation.h"
+#include "eval/work.h"
+
+#include <math.h>
+
+static const double TOLERANCE = 2e-3; /* of the mean SSIM */
+enum { DOUBLINGS = 6, STEPS = 30 };
+
+struct search {
+    struct perturbation *s;
+    int p, ssim;
+    double level, *score; /* (images) */
+};
+
+static size_t pixels(const struct perturbation *s)
+{
+    return (size_t)s->env->images->height * (size_t)s->env->images->width;
+}
+
+static int fetch(void *ctx, int image, int seat, struct err *e)
+{
+    const struct search *q = ctx;
+    return images_read_zscored(q->s->env->images, image, q->s->seat + (size_t)seat * pixels(q->s),
+                               e);
+}
+
+static int compute(void *ctx, int image, int seat, int lane, double *value, struct err *e)
+{
+    const struct search *q = ctx;
+    const struct perturbation *s = q->s;
+    const struct scorer *ssim = &s->scorers.list[q->ssim];
+    struct images *im = s->env->images;
+    const float *x = s->seat + (size_t)seat * pixels(s);
+    float *y = s->work + (size_t)lane * pixels(s);
+    return perturbation_apply(s, q->p, q->level, KEY_SEARCH, images_id(im, image), x, y, e) ||
+                   ssim->metric->score(s->scorers.state[lane * s->scorers.n + q->ssim], ssim->conf,
+                                       x, y, im->height, im->width, value, e)
+               ? -1
+               : 0;
+}
+
+static int mean_ssim(struct search *q, double level, double *mean, struct err *e)
+{
+    struct work w = {.what = "search",
+                     .jobs = q->s->images,
+                     .values = 1,
+                     .lanes = work_lanes(),
+                     .seats = work_seats(),
+                     .fetch = fetch,
+                     .compute = compute,
+                     .ctx = q};
+    q->level = level;
+    if (work_run(&w, q->s->env, q->score, e)) return -1;
+    *mean = stat_mean(q->score, q->s->images);
+    return 0;
+}
+
+/* Regula falsi between a level with too high and one with too low a mean; the end that stays is
+ * given half its weight (Illinois), so that both move. */
+static int narrow(struct search *q, double a, double fa, double b, double fb, double target,
+                  struct err *e)
+{
+    double x = b, f = fb, wa = fa - target, wb = fb - target;
+    for (int i = 0; i < STEPS && fabs(f - target) > TOLERANCE; i++) {
+        x = (a * wb - b * wa) / (wb - wa);
+        if (mean_ssim(q, x, &f, e)) return -1;
+        if (f > target) {
+            a = x;
+            wa = f - target;
+            wb *= 0.5;
+        } else {
+            b = x;
+            wb = f - target;
+            wa *= 0.5;
+        }
+    }
+    q->s->extent[q->p] = x;
+    q->s->extent_ssim[q->p] = f;
+    return 0;
+}
+
+static int search_one(struct search *q, double target, struct err *e)
+{
+    struct perturbation *s = q->s;
+    const char *name = perturb_at(s, q->p)->kind.name;
+    double low = 0.0, of_low = 1.0, high = s->extent[q->p], of_high;
+    if (mean_ssim(q, high, &of_high, e)) return -1;
+    for (int i = 0; of_high > target && i < DOUBLINGS; i++) {
+        low = high;
+        of_low = of_high;
+        if (mean_ssim(q, high *= 2.0, &of_high, e)) return -1;
+    }
+    if (of_high > target) {
+        fprintf(s->env->notes,
+                "%s: the mean of ssim is %.3f even at %g%s%s, not %g: the given extent of %g is "
+                "kept\n",
+                name, of_high, high, perturb_at(s, q->p)->unit[0] ? " " : "",
+                perturb_at(s, q->p)->unit, target, s->extent[q->p]);
+        return 0;
+    }
+    if (narrow(q, low, of_low, high, of_high, target, e)) return -1;
+    if (!s->env->quiet)
+        fprintf(s->env->notes, "%s: the mean of ssim is %.4f at %g\n", name, s->extent_ssim[q->p],
+                s->extent[q->p]);
+    return 0;
+}
+
+int perturbation_search(struct perturbation *s, struct err *e)
+{
+    struct search q = {.s = s, .ssim = scorers_find(&s->scorers, "ssim")};
+    int rc = (q.score = mem_new((size_t)s->images, sizeof *q.score, e)) ? 0 : -1;
+    for (q.p = 0; q.p < s->perturbations && rc == 0; q.p++)
+        if ((rc = search_one(&q, s->conf->target, e)))
+            err_wrap(e, "searching the extent of %s", perturb_at(s, q.p)->kind.name);
+    mem_free(q.score);
+    return rc;
+}

@@ -1,0 +1,112 @@
+/* SSFD at several layers of the encoder against another metric (paper section 2.3, Fig. 2), and two
+ * scans with and without fat suppression (Fig. 7). */
+#include "base/mem.h"
+#include "eval/layers.h"
+#include "eval/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char VARIED[] = "ssfd", KEY[] = "layer";
+
+static const struct cfg_field fields[] = {
+    CFG_PICKS(struct layers_conf, reconstructions, NULL, source_kinds,
+              "what is compared with the references"),
+    CFG_PICKS(struct layers_conf, metrics, NULL, metric_kinds,
+              "metrics; ssfd, which is computed at every layer, and others"),
+    CFG_TEXTS(struct layers_conf, layers, "[conv3, conv5, conv7, conv9]",
+              "layers of ssfd, from early to late (see ssfd's layer)"),
+    CFG_TEXT(struct layers_conf, against, "ssim", "the metric that the layers are held against"),
+    CFG_INT(struct layers_conf, resamples, "2000", 100, 1000000, "", "of the bootstrap"),
+    CFG_END};
+
+static const struct cfg_pick *find(const struct layers_conf *c, const char *name)
+{
+    for (int i = 0; i < c->metrics.n; i++)
+        if (strcmp(c->metrics.v[i].kind->name, name) == 0) return &c->metrics.v[i];
+    return NULL;
+}
+
+static int check(const void *conf, struct err *e)
+{
+    const struct layers_conf *c = conf;
+    if (c->layers.n < 1) return err_set(e, ERR_CONFIG, "study.layers: give at least one layer");
+    if (!find(c, VARIED))
+        return err_set(e, ERR_CONFIG, "study.metrics: %s is missing, whose layers are studied",
+                       VARIED);
+    if (!find(c, c->against) || strcmp(c->against, VARIED) == 0)
+        return err_set(e, ERR_CONFIG, "study.against: '%s' is not among the other metrics",
+                       c->against);
+    return pairs_check(&c->reconstructions, e);
+}
+
+static void explain(const void *conf, FILE *out)
+{
+    const struct layers_conf *c = conf;
+    fprintf(out, "ssfd at %d layers against %s; %d bootstrap resamples\n", c->layers.n, c->against,
+            c->resamples);
+    pairs_explain(&c->reconstructions, out);
+}
+
+/* The layers first, then the other metrics. */
+static int list_metrics(struct layers *l, struct err *e)
+{
+    const struct layers_conf *c = l->conf;
+    if (scorers_add_varied(&l->pairs.scorers, find(c, VARIED), KEY, &c->layers, e)) return -1;
+    for (int i = 0; i < c->metrics.n; i++) {
+        struct cfg_picks one = {1, &c->metrics.v[i]};
+        if (&c->metrics.v[i] != find(c, VARIED) && scorers_add(&l->pairs.scorers, &one, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int write_results(struct layers *l, const struct study_env *env, struct err *e)
+{
+    const struct report_extra extra = {0};
+    json_t *claims = json_array(), *summary = NULL;
+    int rc = study_open_output(env, e) || pairs_tables(&l->pairs, e) || layers_tables(l, e) ||
+                     layers_figures(l, e)
+                 ? -1
+                 : 0;
+    if (rc == 0) summary = layers_summary(l, claims);
+    if (rc == 0) rc = report_pairs(&l->pairs, "SSFD by encoder layer", &extra, summary, e);
+    if (rc == 0)
+        rc = study_close_output(env, summary, e);
+    else
+        json_decref(summary);
+    json_decref(claims);
+    return rc;
+}
+
+static int run(const void *conf, const struct study_env *env, struct err *e)
+{
+    struct layers *l = mem_new(1, sizeof *l, e);
+    if (!l) return -1;
+    l->conf = conf;
+    l->layers = l->conf->layers.n;
+    int rc =
+        list_metrics(l, e) || pairs_open(&l->pairs, env, &l->conf->reconstructions, e) ? -1 : 0;
+    if (rc == 0) {
+        l->against = scorers_find(&l->pairs.scorers, l->conf->against);
+        if (l->against < 0)
+            rc = err_set(e, ERR_NOINPUT,
+                         "metric %s, which the layers are held against, is not to "
+                         "be had",
+                         l->conf->against);
+    }
+    if (rc == 0) rc = pairs_score(&l->pairs, fields, conf, e);
+    if (rc == 0) rc = layers_measure(l, env->seed, e);
+    if (rc == 0) rc = write_results(l, env, e);
+    pairs_release(&l->pairs);
+    mem_free(l);
+    return rc;
+}
+
+const struct study study_layers = {
+    .kind = {"layers", "SSFD at several encoder layers against SSIM (paper Fig. 2 and 7)", fields,
+             sizeof(struct layers_conf)},
+    .check = check,
+    .explain = explain,
+    .run = run,
+};

@@ -1,0 +1,136 @@
+/* Metrics as tools of quality control (paper section 2.3, Fig. 3 and 6): which reconstructions they
+ * disagree on, and, where it is known which scans are bad, how well each finds them. */
+#include "base/mem.h"
+#include "eval/qc.h"
+#include "eval/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct cfg_field fields[] = {
+    CFG_PICKS(struct qc_conf, reconstructions, NULL, source_kinds,
+              "what is compared with the references"),
+    CFG_PICKS(struct qc_conf, metrics, NULL, metric_kinds, "metrics"),
+    CFG_TEXT(struct qc_conf, focus, "ssfd",
+             "the metric whose disagreement with others is looked at"),
+    CFG_TEXTS(struct qc_conf, against, "[ssim, psnr]",
+              "metrics that get a figure: all others against them"),
+    CFG_TEXT(
+        struct qc_conf, truth, "",
+        "CSV table of scans known to be bad, with columns scan, kind, first_slice, last_slice"),
+    CFG_INT(struct qc_conf, listed, "50", 1, 1000000, "", "disagreements in the table"),
+    CFG_INT(struct qc_conf, resamples, "2000", 100, 1000000, "", "of the bootstrap"),
+    CFG_END};
+
+static bool has(const struct qc_conf *c, const char *name)
+{
+    for (int i = 0; i < c->metrics.n; i++)
+        if (strcmp(c->metrics.v[i].kind->name, name) == 0) return true;
+    return false;
+}
+
+static int check(const void *conf, struct err *e)
+{
+    const struct qc_conf *c = conf;
+    if (c->metrics.n < 2)
+        return err_set(e, ERR_CONFIG, "study.metrics: give at least two, to compare them");
+    if (!has(c, c->focus))
+        return err_set(e, ERR_CONFIG, "study.focus: '%s' is not among the metrics", c->focus);
+    for (int i = 0; i < c->against.n; i++)
+        if (!has(c, c->against.v[i]))
+            return err_set(e, ERR_CONFIG, "study.against: '%s' is not among the metrics",
+                           c->against.v[i]);
+    return pairs_check(&c->reconstructions, e);
+}
+
+static void explain(const void *conf, FILE *out)
+{
+    const struct qc_conf *c = conf;
+    fprintf(out, "%d metrics, %s against the others; truth: %s\n", c->metrics.n, c->focus,
+            c->truth[0] ? c->truth : "none");
+    pairs_explain(&c->reconstructions, out);
+}
+
+/* The focus first: it is the one that cannot be left out. */
+static int list_metrics(struct qc *q, struct err *e)
+{
+    const struct qc_conf *c = q->conf;
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < c->metrics.n; i++) {
+            bool focus = strcmp(c->metrics.v[i].kind->name, c->focus) == 0;
+            struct cfg_picks one = {1, &c->metrics.v[i]};
+            if (focus == (pass == 0) && scorers_add(&q->pairs.scorers, &one, e)) return -1;
+        }
+    return 0;
+}
+
+/* The report has pictures of what the metrics disagree most on, where there are too many. */
+static int write_report(const struct qc *q, const json_t *summary, struct err *e)
+{
+    const int cells = q->pairs.images * q->pairs.methods;
+    struct report_extra extra = {.count = q->disagreements};
+    char **notes = mem_new((size_t)cells, sizeof *notes, e);
+    int *first = mem_new((size_t)q->disagreements, sizeof *first, e), rc = notes && first ? 0 : -1;
+    for (int i = 0; i < q->disagreements && rc == 0; i++)
+        first[i] = q->point[q->disagreement[i].point].image;
+    for (int i = 0; q->truth && i < q->points && rc == 0; i++) {
+        const struct qc_point *at = &q->point[i];
+        char text[1024];
+        if (!(notes[at->image * q->pairs.methods + at->method] =
+                  strdup(qc_defects(q, i, text, sizeof text))))
+            rc = err_set(e, ERR_FAILED, "out of memory");
+    }
+    extra.first = first;
+    extra.notes = notes;
+    if (q->truth) extra.notes_label = "defects";
+    if (rc == 0) rc = report_pairs(&q->pairs, "Metrics in quality control", &extra, summary, e);
+    for (int i = 0; notes && i < cells; i++)
+        free(notes[i]);
+    mem_free(notes);
+    mem_free(first);
+    return rc;
+}
+
+static int write_results(struct qc *q, const struct study_env *env, struct err *e)
+{
+    json_t *claims = json_array(), *summary = NULL;
+    int rc = study_open_output(env, e) || pairs_tables(&q->pairs, e) || qc_tables(q, e) ||
+                     qc_figures(q, e)
+                 ? -1
+                 : 0;
+    if (rc == 0) summary = qc_summary(q, claims);
+    if (rc == 0) rc = write_report(q, summary, e);
+    if (rc == 0)
+        rc = study_close_output(env, summary, e);
+    else
+        json_decref(summary);
+    json_decref(claims);
+    return rc;
+}
+
+static int run(const void *conf, const struct study_env *env, struct err *e)
+{
+    struct qc *q = mem_new(1, sizeof *q, e);
+    if (!q) return -1;
+    q->conf = conf;
+    int rc = 0;
+    if (q->conf->truth[0] && !(q->truth = truth_read(q->conf->truth, e)))
+        rc = err_wrap(e, "study.truth");
+    if (rc == 0)
+        rc = list_metrics(q, e) || pairs_open(&q->pairs, env, &q->conf->reconstructions, e);
+    if (rc == 0) rc = pairs_score(&q->pairs, fields, conf, e);
+    if (rc == 0) rc = qc_measure(q, env->seed, e);
+    if (rc == 0) rc = write_results(q, env, e);
+    qc_release(q);
+    mem_free(q);
+    return rc ? -1 : 0;
+}
+
+const struct study study_qc = {
+    .kind = {"qc", "which reconstructions metrics disagree on, which defects they find (Fig. 3, 6)",
+             fields, sizeof(struct qc_conf)},
+    .check = check,
+    .explain = explain,
+    .run = run,
+};
