@@ -1,8 +1,10 @@
 /* usage: time_refs SCAN TURNS [key=value]…
  * Times, in turns and on one thread, the reference of the first slice of a scan, from k-space in
- * memory, and as many bare FFTs of the size of its k-space as it has coils. Prints "fft MS
- * reference MS", the medians: a tool for scripts/compare-jsense. */
+ * memory, and as many bare FFTs of the size of its k-space as it has coils; then references on all
+ * threads at once, as `prepare` makes them. Prints "fft MS reference MS all MS", medians a slice: a
+ * tool for scripts/compare-jsense. */
 #include "base/mem.h"
+#include "base/par.h"
 #include "base/progress.h"
 #include "data/reference.h"
 
@@ -24,6 +26,39 @@ static double median(double *x, int n)
     return x[n / 2];
 }
 
+struct team {
+    struct reference *r; /* one a thread */
+    const float complex *raw;
+    int bad;
+};
+
+static void make_one(void *ctx, int thread)
+{
+    struct team *t = ctx;
+    if (reference_make(t->r + thread, t->raw, NULL, NULL)) t->bad = 1;
+}
+
+static int all_threads(const struct scan *s, const struct jsense_conf *c, const float complex *raw,
+                       int turns, double *seconds, struct err *e)
+{
+    static double each[MOST];
+    int threads = par_threads(), bad = 0;
+    struct team t = {.r = mem_new((size_t)threads, sizeof *t.r, e), .raw = raw};
+    for (int i = 0; i < threads && t.r && !bad; i++)
+        bad = reference_init(t.r + i, s, c, e);
+    for (int i = 0; i < turns && t.r && !bad && !t.bad; i++) {
+        double start = clock_seconds();
+        par_for(threads, make_one, &t);
+        each[i] = (clock_seconds() - start) / threads;
+    }
+    bad = bad || !t.r || t.bad;
+    for (int i = 0; i < threads && t.r; i++)
+        reference_release(t.r + i);
+    mem_free(t.r);
+    *seconds = median(each, turns);
+    return bad ? -1 : 0;
+}
+
 static int measure(const struct scan *s, const struct jsense_conf *c, int turns, struct err *e)
 {
     static double fft[MOST], all[MOST];
@@ -42,8 +77,11 @@ static int measure(const struct scan *s, const struct jsense_conf *c, int turns,
         fft[i] = then - start;
         all[i] = clock_seconds() - then;
     }
+    double together = 0.0;
+    bad = bad || all_threads(s, c, raw, turns, &together, e);
     if (!bad)
-        printf("fft %.3f reference %.3f\n", 1e3 * median(fft, turns), 1e3 * median(all, turns));
+        printf("fft %.3f reference %.3f all %.3f\n", 1e3 * median(fft, turns),
+               1e3 * median(all, turns), 1e3 * together);
     reference_release(&r);
     fft2_free(f);
     scan_close(h);
