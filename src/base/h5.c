@@ -200,10 +200,12 @@ static void sync_folder(char *path)
     slash[1] = keep;
 }
 
-/* Every function here closes what it opened. */
+/* Every function here closes what it opened. Through this handle, that is: another thread may have
+ * the same file open through one of its own. */
 static bool all_closed(hid_t file)
 {
-    return H5Fget_obj_count(file, H5F_OBJ_DATASET | H5F_OBJ_GROUP | H5F_OBJ_ATTR) == 0;
+    return H5Fget_obj_count(file, H5F_OBJ_LOCAL | H5F_OBJ_DATASET | H5F_OBJ_GROUP | H5F_OBJ_ATTR) ==
+           0;
 }
 
 int h5_commit(struct h5 *f, struct err *e)

@@ -44,6 +44,12 @@ static const struct cfg_field fields[] = {
     CFG_ANY("fit", OTHERS),
     CFG_ANY("output", OTHERS),
     CFG_ANY("study", OTHERS),
+    CFG_ANY("checkpoint", OTHERS),
+    CFG_ANY("metrics", OTHERS),
+    CFG_ANY("target", OTHERS),
+    CFG_ANY("precision", OTHERS),
+    CFG_ANY("image", OTHERS),
+    CFG_ANY("zero_filled", OTHERS),
     CFG_END};
 
 enum { LISTS = 3 };

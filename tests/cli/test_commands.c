@@ -135,8 +135,8 @@ static void eval_study(void **state)
 static void every_command_teaches_itself(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"train-ssl", "train-recon", "eval-study", "make-scans",
-                                           "prepare"};
+    static const char *const commands[] = {"train-ssl",  "train-recon", "eval-study",
+                                           "make-scans", "prepare",     "reconstruct"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         succeeds(shell_run("%s --help", commands[i]));
         succeeds(shell_run("%s --version", commands[i]));

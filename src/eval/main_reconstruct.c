@@ -1,0 +1,172 @@
+/* reconstruct config.yaml: applies a trained reconstruction network to scans. */
+#include "base/cli.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/par.h"
+#include "data/zerofill.h"
+#include "eval/reconstruct.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_METRICS = 64 };
+
+static const char *const targets[] = {"reference", "rss", NULL};
+
+static const struct cfg_field data_fields[] = {
+    CFG_TEXTS(struct images_conf, scans, NULL,
+              "fully sampled scans: files, or folders of them (docs/data.md)"),
+    CFG_PICK(struct images_conf, split, "folders", split_kinds, "which of the scans are meant"),
+    CFG_CHOICE(struct images_conf, part, "test", part_names, "of the split; see split"),
+    CFG_CHOICE(struct images_conf, on_bad_scan, "stop", bad_scan_choices,
+               "a scan that is damaged or undersampled stops the run at once, or is skipped and "
+               "listed in skipped_scans.csv"),
+    CFG_TEXT(struct images_conf, cache, "cache", "folder of computed references, shared by runs"),
+    CFG_INT(struct images_conf, height, "0", 0, 4096, "px",
+            "of the reconstructions: cropped or zero-padded; 0: as the network was trained"),
+    CFG_INT(struct images_conf, width, "0", 0, 4096, "px", "see height"),
+    CFG_GROUP(struct images_conf, jsense, jsense_fields, "sensitivities and references"),
+    CFG_END};
+
+static const struct cfg_field fields[] = {
+    CFG_TEXT(struct reconstruct_conf, output, NULL, "folder of the reconstructions and tables"),
+    CFG_TEXT(struct reconstruct_conf, checkpoint, NULL, "of train-recon: best.h5 or last.h5"),
+    CFG_U64(struct reconstruct_conf, seed, "1", "of the masks: one a scan, by its file's name"),
+    CFG_GROUP(struct reconstruct_conf, data, data_fields, "what is reconstructed"),
+    CFG_PICK(struct reconstruct_conf, mask, "random", mask_kinds, "undersampling"),
+    CFG_CHOICE(struct reconstruct_conf, mask_on, "cropped", mask_on_choices,
+               "as in the training: masks drop columns of the k-space of the cropped image, or of "
+               "the k-space that was acquired"),
+    CFG_PICKS(struct reconstruct_conf, metrics, "{psnr: {}, ssim: {}, nrmse: {}}", metric_kinds,
+              "of each slice, for the tables"),
+    CFG_CHOICE(struct reconstruct_conf, target, "reference", targets,
+               "what the metrics compare with: the magnitude of the JSENSE-combined image, which "
+               "the network was trained for, or the root-sum-of-squares image, as fastMRI's"),
+    CFG_CHOICE(struct reconstruct_conf, precision, "fp32", nn_precisions,
+               "of the convolutions, see train-recon"),
+    CFG_BOOL(struct reconstruct_conf, image, "true", "write the complex image too"),
+    CFG_BOOL(struct reconstruct_conf, zero_filled, "true", "write the network's input too"),
+    CFG_END};
+
+static int check(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct reconstruct_conf *c = conf;
+    if (!c->output[0])
+        return err_set(e, ERR_CONFIG, "%s: output is empty", cfg_where(cli->cfg, "output"));
+    if (!c->data.scans.n)
+        return err_set(e, ERR_CONFIG, "%s: data.scans is empty", cfg_where(cli->cfg, "data.scans"));
+    if (c->metrics.n > MAX_METRICS)
+        return err_set(e, ERR_CONFIG, "%s: more than %d metrics", cfg_where(cli->cfg, "metrics"),
+                       MAX_METRICS);
+    return 0;
+}
+
+/* The scans, at the size of the network where none is asked for. */
+static int find_images(struct images *im, const struct reconstruct_conf *c, bool quiet,
+                       struct err *e)
+{
+    struct ckpt_info info;
+    struct images_conf data = c->data;
+    data.slices = SLICES_ALL;
+    return reconstructor_describe(c->checkpoint, &data.height, &data.width, &info, e) ||
+                   images_find(im, &data, quiet, e)
+               ? -1
+               : 0;
+}
+
+static int explain(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct reconstruct_conf *c = conf;
+    struct images images = {0};
+    struct masks *masks = NULL;
+    char line[256];
+    int rc = find_images(&images, c, cli->quiet, e) || !(masks = masks_new(c->mask, e));
+    if (!rc)
+        printf("network: %s; images of %d x %d, %d at a time, into %s\n", c->checkpoint,
+               images.conf.height, images.conf.width, cli->threads, c->output);
+    for (int i = 0; i < images.scans.n && !rc; i++) {
+        const struct scan *s = &images.scans.list[i];
+        int h, w;
+        zerofill_mask_size(c->mask_on, s, &h, &w);
+        const struct mask_plan *p = masks_plan(masks, h, w, e);
+        rc = p ? 0 : err_wrap(e, "%s", s->path);
+        if (rc) break;
+        masks_describe(masks, p, line, sizeof line);
+        printf("scan %s: %d slices, %d coils, %s\n", s->name, s->slices, s->coils, line);
+    }
+    masks_free(masks);
+    images_release(&images);
+    return rc ? -1 : 0;
+}
+
+static int open_metrics(struct reconstruction *r, struct err *e)
+{
+    r->state = mem_new((size_t)r->conf->metrics.n, sizeof *r->state, e);
+    if (!r->state) return -1;
+    for (int m = 0; m < r->conf->metrics.n; m++) {
+        const struct metric *metric = reconstruct_metric(r->conf, m);
+        if (metric->open && !(r->state[m] = metric->open(r->conf->metrics.v[m].conf, r->net.height,
+                                                         r->net.width, e)))
+            return err_wrap(e, "metric %s", metric->kind.name);
+    }
+    return 0;
+}
+
+static void release(struct reconstruction *r)
+{
+    for (int m = 0; r->state && m < r->conf->metrics.n; m++)
+        if (reconstruct_metric(r->conf, m)->close)
+            reconstruct_metric(r->conf, m)->close(r->state[m]);
+    mem_free(r->state);
+    reconstructor_release(&r->net);
+    images_release(&r->images);
+}
+
+static int run(const void *conf, const struct cli *cli, struct err *e)
+{
+    struct reconstruction r = {.conf = conf, .cli = cli};
+    const struct reconstruct_conf *c = conf;
+    if (io_mkdirs(c->output, e)) return -1;
+    if (access(c->output, W_OK | X_OK)) /* now, not after the work */
+        return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
+    const struct scans *const scans[] = {&r.images.scans};
+    int rc = find_images(&r.images, c, cli->quiet, e) || images_prepare(&r.images, cli->quiet, e) ||
+             scans_report(scans, 1, c->output, stderr, e) ||
+             reconstructor_open(&r.net, c->checkpoint, par_threads(), r.images.height,
+                                r.images.width, (enum nn_precision)c->precision, e) ||
+             open_metrics(&r, e) || reconstruct_scans(&r, e) || reconstruct_report(&r, e);
+    release(&r);
+    return rc ? -1 : 0;
+}
+
+static const struct command command = {
+    .name = "reconstruct",
+    .summary = "reconstruct scans with a network that train-recon trained",
+    .text =
+        "Undersamples fully sampled scans (one mask a scan, by its file's name, as in the "
+        "validation\n"
+        "of train-recon), reconstructs every slice, and leaves in the output folder for each scan\n"
+        "NAME.h5 with 'reconstruction', float32 (slice, height, width) as in fastMRI's "
+        "submissions,\n"
+        "with 'image' and 'zero_filled', complex64; slices.csv and scans.csv, the scores of every\n"
+        "slice and scan beside those of the zero-filled image; and, last, summary.json, which "
+        "names\n"
+        "the definitions. Columns volume_... follow fastMRI's evaluate.py, the others are means "
+        "of\n"
+        "figures of single images; they differ by several dB.\n\n"
+        "Finished scans are kept when the command is stopped; with --resume it makes those that\n"
+        "are missing.\n\n"
+        "    reconstruct configs/demo/reconstruct.yaml --set mask.acceleration=8\n",
+    .fields = fields,
+    .conf_size = sizeof(struct reconstruct_conf),
+    .resumable = true,
+    .check = check,
+    .explain = explain,
+    .run = run,
+};
+
+int main(int argc, char **argv)
+{
+    return cli_main(&command, argc, argv);
+}

@@ -1,0 +1,83 @@
+#include "eval/reconstructor.h"
+
+#include "nn/graph.h"
+#include "nn/params.h"
+#include "nn/unet.h"
+
+#include <string.h>
+
+static int check_size(const struct unet_conf *u, int h, int w, struct err *e)
+{
+    const int m = unet_size_multiple(u);
+    if (h % m == 0 && w % m == 0) return 0;
+    err_set(e, ERR_CONFIG,
+            "images of %d x %d cannot be halved %d times: both sizes must be multiples of %d", h, w,
+            u->levels - 1, m);
+    return err_hint(e, "set data.height to %d and data.width to %d: images are zero-padded to that",
+                    (h + m - 1) / m * m, (w + m - 1) / m * m);
+}
+
+int reconstructor_describe(const char *checkpoint, int *height, int *width, struct ckpt_info *info,
+                           struct err *e)
+{
+    if (ckpt_read_info(checkpoint, info, e)) return -1;
+    if (strcmp(info->task, "recon") != 0 || info->unet.in_channels != 2 ||
+        info->unet.out_channels != 2) {
+        err_set(e, ERR_DATA,
+                "%s: a network of task '%s' with %d input channels; a reconstruction needs one of "
+                "task 'recon' with 2",
+                checkpoint, info->task, info->unet.in_channels);
+        return err_hint(e, "give a checkpoint that train-recon wrote");
+    }
+    if (!*height) *height = info->height;
+    if (!*width) *width = info->width;
+    return check_size(&info->unet, *height, *width, e) ? err_wrap(e, "%s", checkpoint) : 0;
+}
+
+/* FNV-1a over the values' bytes. */
+static uint64_t fingerprint(const struct params *p)
+{
+    uint64_t hash = 14695981039346656037u;
+    const unsigned char *byte = (const unsigned char *)p->val;
+    for (size_t i = 0; i < p->len * sizeof *p->val; i++)
+        hash = (hash ^ byte[i]) * 1099511628211u;
+    return hash;
+}
+
+int reconstructor_open(struct reconstructor *r, const char *checkpoint, int batch, int height,
+                       int width, enum nn_precision precision, struct err *e)
+{
+    *r = (struct reconstructor){.batch = batch, .height = height, .width = width};
+    if (reconstructor_describe(checkpoint, &r->height, &r->width, &r->info, e)) return -1;
+    if (!(r->graph = graph_new())) return err_set(e, ERR_FAILED, "out of memory");
+    int x = graph_input(r->graph, "input", r->info.unet.in_channels);
+    graph_output(r->graph, unet_build(r->graph, &r->info.unet, x));
+    if (graph_seal(r->graph, e) || !(r->params = params_new(r->graph, e)) ||
+        ckpt_load(checkpoint, r->params, false, e))
+        return -1;
+    r->weights = fingerprint(r->params);
+    r->plan = plan_new(r->graph, r->params,
+                       (struct plan_conf){.batch = batch,
+                                          .height = r->height,
+                                          .width = r->width,
+                                          .precision = nn_precision_in_force(precision)},
+                       e);
+    if (!r->plan) return -1;
+    struct shape shape;
+    r->input = plan_input(r->plan, "input");
+    r->output = plan_output(r->plan, "output", &shape);
+    return 0;
+}
+
+void reconstructor_release(struct reconstructor *r)
+{
+    plan_free(r->plan);
+    params_free(r->params);
+    graph_free(r->graph);
+    *r = (struct reconstructor){0};
+}
+
+void reconstructor_run(struct reconstructor *r)
+{
+    plan_forward(r->plan, (struct step_key){0});
+}
