@@ -93,7 +93,7 @@ static void trains_on_every_shape(void **state)
     (void)state;
     gives(shell_run("train-ssl c.yaml --quiet"), 0);
     assert_true(shell_exists("run/best.h5"));
-    assert_true(shell_exists("references/f3.h5"));
+    gives(shell_run("ls references/f3.*.h5"), 0);
     assert_false(shell_exists("run/skipped_scans.csv"));
     shell_run("sed 's/^patches.*//; s/levels: 2, groups: 2/levels: 2/' c.yaml >r.yaml");
     gives(shell_run("train-recon r.yaml --quiet --set run=recon"), 0);
