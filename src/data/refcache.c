@@ -77,6 +77,16 @@ static int note_source(struct refcache *r, struct err *e)
     return 0;
 }
 
+/* Of every file that is there; -1 where one is not. */
+static int note_sources(const struct scans *scans, struct refcache *out, struct err *e)
+{
+    int rc = 0;
+    for (int i = 0; i < scans->n; i++)
+        if (out[i].path[0] && !scans->list[i].dropped && note_source(out + i, rc ? NULL : e))
+            rc = -1;
+    return rc;
+}
+
 int refcache_check_source(const struct refcache *r, struct err *e)
 {
     struct refstamp now;
@@ -94,6 +104,8 @@ int refcache_prepare(struct scans *scans, const char *folder, const struct jsens
     if (io_mkdirs(folder, e)) return err_wrap(e, "folder of references");
     struct refmake *list = mem_new((size_t)scans->n, sizeof *list, e);
     int rc = list ? 0 : -1, n = 0;
+    for (int i = 0; i < scans->n; i++)
+        out[i].path[0] = 0;
     for (int i = 0; i < scans->n && rc == 0; i++) {
         rc = describe(out + i, scans->list + i, folder, c, e);
         if (rc == 0 && stop_requested())
@@ -103,8 +115,10 @@ int refcache_prepare(struct scans *scans, const char *folder, const struct jsens
     }
     if (rc == 0 && n > 0 && refmake_all(list, n, folder, quiet, e))
         rc = drop_failed(scans, list, n, out, e);
-    for (int i = 0; i < scans->n && rc == 0; i++)
-        if (!scans->list[i].dropped) rc = note_source(out + i, e);
+    if (rc == 0)
+        rc = note_sources(scans, out, e);
+    else
+        note_sources(scans, out, NULL); /* what is there can be read */
     mem_free(list);
     return rc;
 }
