@@ -26,7 +26,10 @@ static int spend(const struct mask_budget *b, const char *name, struct mask_plan
     err_set(e, ERR_CONFIG,
             "mask %s: acceleration %g cannot be met with %d %s: the nearest is %d of them, %.3f",
             name, b->acceleration, p->of, what, p->kept, got);
-    return err_hint(e, "ask for acceleration %.4g", got);
+    return err_hint(e,
+                    "ask for acceleration %.4g; for scans of many widths, mask.kind=fastmri has "
+                    "the acceleration on average",
+                    got);
 }
 
 int mask_budget_columns(const struct mask_budget *b, const char *name, struct mask_plan *p,

@@ -30,6 +30,7 @@ struct job { /* a file in the making; the calling thread's, but for `hash` */
     struct refstamp stamp;
     struct refhash hash;
     int next, done, flying; /* slice to read next (HASH first), written, on their way */
+    int empty;              /* slices of zeros */
     bool failed;
     int failed_slice; /* of those that failed the first, whatever the order of threads */
     struct err failure;
@@ -43,7 +44,7 @@ struct slot { /* one slice on its way */
     int slice;
     float complex *raw, *maps, *image, *kernels;
     float *rss;
-    bool failed;
+    bool failed, empty;
     struct err e;
 };
 
@@ -124,7 +125,8 @@ static int compute_slice(struct slot *s, struct reference *r)
         if (reference_init(r, &c->scan, &c->conf, &s->e))
             return err_wrap(&s->e, "%s", c->scan.path);
     }
-    if (reference_make(r, s->raw, c->kernel ? NULL : s->maps, &s->e))
+    if (scan_check_samples(&c->scan, s->raw, &s->empty, &s->e) ||
+        reference_make(r, s->raw, c->kernel ? NULL : s->maps, &s->e))
         return err_wrap(&s->e, "%s: slice %d", c->scan.path, s->slice);
     memcpy(s->image, r->image, pixels * sizeof *s->image);
     memcpy(s->rss, r->rss, pixels * sizeof *s->rss);
@@ -230,12 +232,26 @@ static void note_failure(struct maker *m, const struct job *j)
     if (!m->progress.quiet) progress_warn("no reference: %s", j->failure.text);
 }
 
+/* A slice without content, outside of the body perhaps, is odd; a whole scan is no scan. */
+static void judge_empty(struct maker *m, struct job *j)
+{
+    const struct refcache *c = j->of->cache;
+    struct err e = {0};
+    if (j->empty == c->slices) {
+        err_set(&e, ERR_DATA, "%s: k-space holds only zeros, in every slice", c->scan.path);
+        err_hint(&e, "was the file copied or downloaded in full?");
+        fail(j, 0, &e);
+    } else if (j->empty && !m->progress.quiet)
+        progress_warn("%s: %d of %d slices hold only zeros", c->scan.path, j->empty, c->slices);
+}
+
 /* Ends a job that nothing is on its way for: complete, failed, or given up. */
 static void close_job(struct maker *m, struct job *j)
 {
     const struct refcache *c = j->of->cache;
     struct err e = {0};
     char picture[1024];
+    if (j->done == c->slices && !j->failed) judge_empty(m, j);
     const bool complete = j->done == c->slices && !j->failed;
     if (complete && finish_file(j, &e)) fail(j, c->slices, &e);
     scan_close(j->in);
@@ -311,6 +327,7 @@ static bool feed(struct maker *m, struct slot *s)
         s->job = j;
         s->slice = j->next;
         s->e = (struct err){0};
+        s->empty = false;
         if (!j->failed && s->slice < c->slices) {
             j->next++;
             if (s->slice == HASH ||
@@ -339,6 +356,7 @@ static void take(struct maker *m, struct slot *s)
         fail(j, s->slice, &s->e);
     } else if (s->slice != HASH && !j->failed) {
         if (write_slice(j, s, &s->e)) fail(j, s->slice, &s->e);
+        j->empty += s->empty;
         j->done++;
         char detail[512];
         snprintf(detail, sizeof detail, "%s: %s", c->scan.name, j->of->why);

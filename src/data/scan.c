@@ -94,6 +94,8 @@ int scan_probe(struct scan *s, const char *path, struct err *e)
     *s = (struct scan){0};
     if (set_names(s, path, e)) return -1;
     if (stat(path, &st)) return err_set(e, ERR_NOINPUT, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) /* opening a pipe would wait for ever */
+        return err_set(e, ERR_DATA, "%s: is not a regular file", path);
     s->format = scan_format_of(path);
     if (!s->format) return unknown_format(path, e);
     return s->format->probe(s, e);
@@ -160,4 +162,41 @@ int scan_read_kspace(const struct scan *s, struct scan_file *f, int slice, float
             slice, at / row / (size_t)s->readout, at / row % (size_t)s->readout, at % row / 2);
     return err_hint(e, "the file was damaged or its conversion failed; convert it again or leave "
                        "it out");
+}
+
+/* ---- Samples ------------------------------------------------------------------------------ */
+
+/* Which columns hold anything; stops as soon as all do, mostly after one row. */
+static int mark_columns(const struct scan *s, const float complex *kspace, bool *marked)
+{
+    const size_t rows = (size_t)s->coils * (size_t)s->readout, w = (size_t)s->phase;
+    int left = s->end_column - s->first_column;
+    for (size_t y = 0; y < rows && left > 0; y++)
+        for (int x = s->first_column; x < s->end_column; x++)
+            if (!marked[x] && kspace[y * w + (size_t)x] != 0.0f) {
+                marked[x] = true;
+                left--;
+            }
+    return left;
+}
+
+int scan_check_samples(const struct scan *s, const float complex *kspace, bool *empty,
+                       struct err *e)
+{
+    bool marked[SCAN_MAX_SIDE] = {false};
+    const int holes = mark_columns(s, kspace, marked);
+    int first = s->first_column, end = s->end_column, inside = 0;
+    while (first < end && !marked[first])
+        first++;
+    while (end > first && !marked[end - 1])
+        end--;
+    *empty = first == end;
+    for (int x = first; holes && x < end; x++)
+        inside += !marked[x];
+    if (inside == 0) return 0; /* empty columns at the edges: a partial or padded acquisition */
+    err_set(e, ERR_DATA,
+            "%d of the columns %d to %d hold only zeros: k-space is undersampled, though the file "
+            "has no 'mask'",
+            inside, first, end - 1);
+    return err_hint(e, "references need fully sampled scans; reconstruct this one elsewhere");
 }

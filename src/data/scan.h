@@ -46,3 +46,7 @@ void scan_close(struct scan_file *f); /* NULL is legal */
 /* (coil, readout, phase) of one slice. Refuses NaN and infinity, naming the place. */
 int scan_read_kspace(const struct scan *s, struct scan_file *f, int slice, float complex *kspace,
                      struct err *e);
+/* What only the samples of a slice tell: ERR_DATA where columns between acquired ones are empty,
+ * for then k-space is undersampled though the file does not say so. *empty: all samples are 0. */
+int scan_check_samples(const struct scan *s, const float complex *kspace, bool *empty,
+                       struct err *e);

@@ -99,6 +99,43 @@ static void trains_on_every_shape(void **state)
     gives(shell_run("train-recon r.yaml --quiet --set run=recon"), 0);
 }
 
+/* Whatever the other commands read, with every key written out. */
+static void prepare_reads_any_configuration(void **state)
+{
+    (void)state;
+    static const char *const all[][2] = {
+        {"train-ssl", "ssl"},           {"train-recon", "recon"},
+        {"reconstruct", "reconstruct"}, {"eval-study", "perturbations"},
+        {"eval-study", "layers"},       {"eval-study", "qc"}};
+    for (int i = 0; i < 6; i++) {
+        gives(shell_run("%s '%s/configs/demo/%s.yaml' --check --quiet >full.yaml", all[i][0],
+                        getenv("SSFD_SOURCE"), all[i][1]),
+              0);
+        gives(shell_run("test -s full.yaml && prepare full.yaml --check --quiet"), 0);
+    }
+}
+
+/* What no list names is not even opened. */
+static void prepare_keeps_to_a_split(void **state)
+{
+    (void)state;
+    shell_run("cp -r knee/multicoil_train listed && head -c 5000 listed/f1.h5 >listed/cut.h5");
+    shell_write("p.yaml", "data: {train: listed, cache: of-split, split: {kind: lists, "
+                          "train: train.json, validation: val.json}}\n");
+    gives(shell_run("prepare p.yaml --quiet"), 0);
+    gives(shell_run("test $(ls of-split/*.h5 | wc -l) = 4"), 0);
+    says(gives(shell_run("prepare p.yaml --quiet --set data.split=folders"), 65), "cut.h5");
+}
+
+/* A pipe would be waited for for ever. */
+static void a_pipe_is_no_scan(void **state)
+{
+    (void)state;
+    shell_run("mkdir pipes && mkfifo pipes/f.h5");
+    shell_write("f.yaml", "data: {scans: pipes, cache: of-pipes}\n");
+    says(gives(shell_run("timeout 20 prepare f.yaml --quiet"), 65), "not a regular file");
+}
+
 /* One bad file of its header, one of its content: stop at once by default, or skip and say so. */
 static void bad_files_among_good_ones(void **state)
 {
@@ -197,6 +234,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trains_on_every_shape),
+        cmocka_unit_test(prepare_reads_any_configuration),
+        cmocka_unit_test(prepare_keeps_to_a_split),
+        cmocka_unit_test(a_pipe_is_no_scan),
         cmocka_unit_test(bad_files_among_good_ones),
         cmocka_unit_test(splits),
         cmocka_unit_test(bart),

@@ -301,9 +301,11 @@ static void test_an_empty_centre(void **state)
     (void)state;
     struct refcache r[2];
     fresh();
-    const int64_t dim[4] = {1, C, H, W};
-    float complex *x = mem_new(C * H * W, sizeof *x, &e);
-    write_kspace(scratch_path("scans/a.h5"), 4, dim, x); /* nothing at all: a reference of zeros */
+    const int64_t dim[4] = {1, C, H, W}, two[4] = {2, C, H, W};
+    float complex *x = mem_new(2 * C * H * W, sizeof *x, &e);
+    for (int i = 0; i < C * H * W; i++)
+        x[C * H * W + i] = 1;
+    write_kspace(scratch_path("scans/a.h5"), 4, two, x); /* an empty slice: a reference of zeros */
     x[0] = 1;
     write_kspace(scratch_path("scans/b.h5"), 4, dim, x); /* the centre in the corner */
     assert_int_equal(prepare(&conf, r), ERR_DATA);
@@ -313,6 +315,32 @@ static void test_an_empty_centre(void **state)
     assert_int_equal(refcache_read(r, 0, image, &e), 0);
     for (int i = 0; i < H * W; i++)
         assert_true(image[i] == 0);
+    mem_free(x);
+}
+
+/* What no header tells: nothing at all, and every fourth column only. */
+static void test_missing_samples(void **state)
+{
+    (void)state;
+    struct refcache r[2];
+    fresh();
+    const int64_t dim[4] = {2, C, H, W};
+    float complex *x = mem_new(2 * C * H * W, sizeof *x, &e);
+    write_kspace(scratch_path("scans/a.h5"), 4, dim, x);
+    assert_int_equal(prepare(&conf, r), ERR_DATA);
+    assert_non_null(strstr(e.text, "a.h5"));
+    assert_non_null(strstr(e.text, "only zeros"));
+    assert_int_not_equal(access(r[0].path, F_OK), 0);
+    for (int i = 0; i < 2 * C * H * W; i++)
+        if (i % W % 4 == 0) x[i] = 1;
+    write_kspace(scratch_path("scans/a.h5"), 4, dim, x);
+    assert_int_equal(prepare(&conf, r), ERR_DATA);
+    assert_non_null(strstr(e.text, "a.h5"));
+    assert_non_null(strstr(e.text, "undersampled"));
+    for (int i = 0; i < 2 * C * H * W; i++)
+        x[i] = i % W > 2 ? 1 : 0; /* partial Fourier */
+    write_kspace(scratch_path("scans/a.h5"), 4, dim, x);
+    assert_int_equal(prepare(&conf, r), 0);
     mem_free(x);
 }
 
@@ -620,6 +648,7 @@ int main(void)
         cmocka_unit_test(test_damage_is_mended),
         cmocka_unit_test(test_a_bad_scan),
         cmocka_unit_test(test_an_empty_centre),
+        cmocka_unit_test(test_missing_samples),
         cmocka_unit_test(test_killed),
         cmocka_unit_test(test_two_at_once),
         cmocka_unit_test(test_a_sleeping_owner),
