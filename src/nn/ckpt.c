@@ -53,10 +53,13 @@ enum { COUNTERS = 7 };
 
 static void counters(struct ckpt_info *i, struct counter out[COUNTERS])
 {
-    const struct counter all[COUNTERS] = {
-        {"step", &i->step, false},    {"best_step", &i->best_step, false},
-        {"validated", &i->validated, false}, {"stale", &i->stale, false},  {"loss_count", &i->loss_count, false},
-        {"images", &i->images, true}, {"encoder", &i->encoder, true}};
+    const struct counter all[COUNTERS] = {{"step", &i->step, false},
+                                          {"best_step", &i->best_step, false},
+                                          {"validated", &i->validated, false},
+                                          {"stale", &i->stale, false},
+                                          {"loss_count", &i->loss_count, false},
+                                          {"images", &i->images, true},
+                                          {"encoder", &i->encoder, true}};
     memcpy(out, all, sizeof all);
 }
 

@@ -62,8 +62,7 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
               sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
               !(ssl = ssl_new(&c->patches, &c->augment, &c->network, c->seed, &sets.train,
                               &sets.validation, e)) ||
-              fit(ssl_task(ssl), &c->fit, c->seed, &dir, cli, e) ||
-              sets_report(&sets, dir.dir, e);
+              fit(ssl_task(ssl), &c->fit, c->seed, &dir, cli, e) || sets_report(&sets, dir.dir, e);
     ssl_free(ssl);
     sets_release(&sets);
     run_end(&dir);
