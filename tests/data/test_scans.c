@@ -110,12 +110,13 @@ static void test_bad_content(void **state)
     (void)state;
     char set[256], cache[256];
     const char *folder = strcpy(set, scratch_path("set"));
-    struct images_conf conf = {.scans = {1, &folder},
-                               .cache = strcpy(cache, scratch_path("cache")),
-                               .part = PART_TEST,
-                               .on_bad_scan = BAD_SCAN_SKIP,
-                               .slices = SLICES_ALL,
-                               .jsense = {4, 0.5, 1, 1, 0}};
+    struct images_conf conf = {
+        .scans = {1, &folder},
+        .cache = strcpy(cache, scratch_path("cache")),
+        .part = PART_TEST,
+        .on_bad_scan = BAD_SCAN_SKIP,
+        .slices = SLICES_ALL,
+        .jsense = {.kernel = 4, .calibration = 0.5, .iterations = 1, .inner_iterations = 1}};
     struct images im;
     write_set();
     if (images_find(&im, &conf, true, &e) || images_prepare(&im, true, &e)) fail_msg("%s", e.text);
