@@ -1,5 +1,6 @@
 #include "base/leftover.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <glob.h>
 #include <signal.h>
@@ -23,19 +24,28 @@ static bool alive(long pid)
     return !state || state[1] == '\0' || (state[2] != 'Z' && state[2] != 'X');
 }
 
-void leftover_remove(const char *path)
+/* Of a name that ends with .PID.tmp or .PID-I.tmp; 0 for others. */
+static long pid_in(const char *name)
+{
+    const char *end = strrchr(name, '.'), *at = end;
+    while (at > name && (isdigit((unsigned char)at[-1]) || at[-1] == '-'))
+        at--;
+    return at > name && at[-1] == '.' ? strtol(at, NULL, 10) : 0;
+}
+
+void leftover_remove(const char *prefix)
 {
     char pattern[2048];
     glob_t found;
     size_t n = 0;
-    for (const char *p = path; *p && n < sizeof pattern - 8; p++) {
+    for (const char *p = prefix; *p && n < sizeof pattern - 8; p++) {
         if (strchr("*?[\\", *p)) pattern[n++] = '\\';
         pattern[n++] = *p;
     }
-    memcpy(pattern + n, ".*.tmp", sizeof ".*.tmp");
+    memcpy(pattern + n, "*.tmp", sizeof "*.tmp");
     if (glob(pattern, GLOB_NOSORT, NULL, &found)) return;
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        long pid = strtol(found.gl_pathv[i] + strlen(path) + 1, NULL, 10);
+        const long pid = pid_in(found.gl_pathv[i]);
         if (pid > 0 && !alive(pid)) unlink(found.gl_pathv[i]);
     }
     globfree(&found);

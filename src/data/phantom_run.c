@@ -49,7 +49,6 @@ static int look(struct job *j, struct err *e)
             if (j->gone[i] && !c->overwrite) bad = refuse(path, is, &why, e);
         }
         if (!bad && !j->kept[i]) {
-            leftover_remove(path); /* before room on the disk is looked at */
             j->slices += p->shape.slices;
             j->bytes += phantom_bytes(&p->shape);
             j->missing++;
@@ -58,6 +57,15 @@ static int look(struct job *j, struct err *e)
         if (bad) return -1;
     }
     return 0;
+}
+
+/* What killed runs left of scans of this seed, and of their table. */
+static void clear_leftovers(const struct phantom_conf *c)
+{
+    char prefix[PATH_MAX];
+    if (io_path(prefix, sizeof prefix, NULL, "%s/knee-%llu-", c->out,
+                (unsigned long long)c->seed) == 0)
+        leftover_remove(prefix);
 }
 
 /* The folder need not be there yet: what counts is the file system that it will be on. */
@@ -143,9 +151,9 @@ int phantom_run(const struct phantom_conf *c, bool quiet, struct err *e)
     if (!(j.kept = mem_new((size_t)c->scans, sizeof *j.kept, e)) ||
         !(j.gone = mem_new((size_t)c->scans, sizeof *j.gone, e)))
         goto out;
-    if (look(&j, e) || ask_for_room(&j, e) || io_mkdirs(c->out, e) ||
-        simulate_and_tell(&j, quiet, e))
-        goto out;
+    if (look(&j, e)) goto out;
+    clear_leftovers(c);
+    if (ask_for_room(&j, e) || io_mkdirs(c->out, e) || simulate_and_tell(&j, quiet, e)) goto out;
     rc = 0;
 out:
     mem_free(j.kept);

@@ -1,7 +1,6 @@
 /* The table of defects of a folder of scans, made from what the files say of themselves. */
 #include "base/h5.h"
 #include "base/io.h"
-#include "base/leftover.h"
 #include "base/mem.h"
 #include "data/phantom_slot.h"
 
@@ -66,7 +65,6 @@ static int write_or_remove(const struct phantom_conf *c, bool wanted, const char
     if (io_path(path, sizeof path, e, "%s/knee-%llu-defects.csv", c->out,
                 (unsigned long long)c->seed))
         return -1;
-    leftover_remove(path);
     if (wanted) return io_write_text(path, text, len, e);
     if (unlink(path) == 0 || errno == ENOENT) return 0;
     return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));

@@ -443,6 +443,9 @@ static void test_what_broken_runs_leave(void **state)
     assert_true(n == m && memcmp(whole, again, n) == 0);
     assert_int_equal(access(dead, F_OK), -1);
     assert_int_equal(access(mine, F_OK), 0);
+    fclose(fopen(dead, "w"));
+    if (phantom_run(&c, true, &e)) fail_msg("%s", e.text);
+    assert_int_equal(access(dead, F_OK), -1); /* also beside a scan that is kept */
     mem_free(whole);
     mem_free(again);
 }
