@@ -1,5 +1,6 @@
 #include "data/defect.h"
 
+#include "base/num.h"
 #include "data/phantom.h"
 
 #include <assert.h>
@@ -160,43 +161,51 @@ int defect_pose_of(const struct defect *d, int column)
 
 /* ---- truth ---- */
 
-struct table *defect_table(struct err *e)
+/* One line; NAN: an empty cell. */
+static int put_line(char *out, size_t room, const char *contrast, enum defect_kind kind,
+                    const double number[6], const char *where)
 {
-    return table_new(
-        "$scan,$contrast,$kind,first_slice,last_slice,severity,$unit,coil,row,column,$location", e);
+    char cell[6][NUM_TEXT] = {""};
+    const char *quote = strchr(where, ',') ? "\"" : ""; /* as RFC 4180 says */
+    for (int i = 0; i < 6; i++)
+        if (!isnan(number[i])) num_text(cell[i], number[i], 9);
+    int n = snprintf(out, room, "%s,%s,%s,%s,%s,%s,%s,%s,%s,%s%s%s\n", contrast,
+                     kinds_of[kind].name, cell[0], cell[1], cell[2], kinds_of[kind].unit, cell[3],
+                     cell[4], cell[5], quote, where, quote);
+    assert(n > 0 && (size_t)n < room);
+    return n;
 }
 
-int defect_tell(struct table *t, const struct defect *d, const char *file, const char *contrast,
-                struct err *e)
+void defect_tell(const struct defect *d, const char *contrast, char text[DEFECT_TEXT])
 {
-    const char *name = kinds_of[d->kind].name, *unit = kinds_of[d->kind].unit;
     char where[128] = "";
-    double coil = NAN, row = NAN, col = NAN;
+    double number[6] = {d->first, d->last, d->severity, NAN, NAN, NAN}; /* coil, row, column */
     switch (d->kind) {
     case DEFECT_NONE:
-        return table_add(t, e, file, contrast, name, NAN, NAN, NAN, "", NAN, NAN, NAN, "");
+        number[0] = number[1] = number[2] = NAN;
+        break;
     case DEFECT_SPIKE:
-        for (int i = 0; i < d->spikes; i++)
-            if (table_add(t, e, file, contrast, name, (double)d->spike[i].slice,
-                          (double)d->spike[i].slice, d->spike[i].over, unit, NAN,
-                          (double)d->spike[i].row, (double)d->spike[i].col, "k-space, all coils"))
-                return -1;
-        return 0;
+        for (int i = 0, n = 0; i < d->spikes; i++) {
+            const struct spike *s = &d->spike[i];
+            const double one[6] = {s->slice, s->slice, s->over, NAN, s->row, s->col};
+            n += put_line(text + n, DEFECT_TEXT - (size_t)n, contrast, d->kind, one,
+                          "k-space, all coils");
+        }
+        return;
     case DEFECT_MOTION:
         snprintf(where, sizeof where, "%d poses, from shot %d of %d", d->poses, d->from[1],
                  d->shots);
         break;
     case DEFECT_DEAD_COIL:
-        coil = d->coil;
+        number[3] = d->coil;
         break;
     case DEFECT_LESION:
-        row = d->row;
-        col = d->col;
+        number[4] = d->row;
+        number[5] = d->col;
         snprintf(where, sizeof where, "%s", knee_lesion_place(&d->lesion));
         break;
     default:
         snprintf(where, sizeof where, "the other leg, from beyond the field of view");
     }
-    return table_add(t, e, file, contrast, name, (double)d->first, (double)d->last, d->severity,
-                     unit, coil, row, col, where);
+    put_line(text, DEFECT_TEXT, contrast, d->kind, number, where);
 }

@@ -15,7 +15,6 @@
 
 #include "base/err.h"
 #include "base/rng.h"
-#include "base/table.h"
 #include "data/knee.h"
 
 struct phantom_shape;
@@ -64,7 +63,8 @@ void defect_draw(struct defect *d, unsigned kinds, double share, const struct ph
 /* The pose that the shot of an acquired column (counted from the first) belongs to. */
 int defect_pose_of(const struct defect *d, int column);
 
-/* The truth: one row for a scan without defect or with one, one for every spike. */
-struct table *defect_table(struct err *e);
-int defect_tell(struct table *t, const struct defect *d, const char *file, const char *contrast,
-                struct err *e);
+/* The truth as lines of CSV without the name of the scan, under these columns: one line for a scan
+ * without defect or with one, one for every spike. */
+#define DEFECT_COLUMNS "contrast,kind,first_slice,last_slice,severity,unit,coil,row,column,location"
+enum { DEFECT_TEXT = 1024 };
+void defect_tell(const struct defect *d, const char *contrast, char text[DEFECT_TEXT]);

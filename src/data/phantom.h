@@ -81,7 +81,8 @@ int phantom_write(const struct phantom *p, const char *path, void (*tick)(void *
                   void *ctx, struct err *e);
 
 /* All scans of the configuration, out/knee-SEED-0000.h5 and so on, with progress, and the truth
- * about their defects, if there are any, as out/knee-SEED-defects.csv. A file that is there with
- * the same parameters is kept; one with others is an error, before anything is written, unless
- * `overwrite` is set. Asks first for room on the disk. */
+ * about the defects of all scans of the seed in the folder, if there are any, as
+ * out/knee-SEED-defects.csv: made of the files, at the end, however the run ends. A file that is
+ * there with the same parameters is kept; one with others is an error, before anything is written,
+ * unless `overwrite` is set, and so is a damaged one. Asks first for room on the disk. */
 int phantom_run(const struct phantom_conf *c, bool quiet, struct err *e);

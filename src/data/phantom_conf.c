@@ -74,10 +74,13 @@ int phantom_check(const struct phantom_conf *c, struct err *e)
     else if (s.width < s.size)
         err_set(e, ERR_USAGE, "width: %d columns of k-space cannot hold images of %d", s.width,
                 s.size);
-    else if (2 * c->padding > s.width / 2)
-        err_set(e, ERR_USAGE, "padding: %d columns at each edge are more than half of %d",
-                c->padding, s.width);
-    else
+    else if (2 * c->padding > s.width / 2) {
+        err_set(e, ERR_USAGE,
+                "padding: %d columns at each of two edges, %d together, are more than half of the "
+                "%d of k-space",
+                c->padding, 2 * c->padding, s.width);
+        return err_hint(e, "at most %d at each edge are possible here", s.width / 2 / 2);
+    } else
         return 0;
     return err_hint(e, "leave readout and width at 0 to have them follow the size");
 }

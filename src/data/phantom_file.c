@@ -1,5 +1,6 @@
 #include "base/cli.h"
 #include "base/h5.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/par.h"
 #include "base/stop.h"
@@ -7,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { MAX_SLOTS = 32 };
 
@@ -47,10 +49,11 @@ static int write_header(struct h5 *f, const struct phantom *p, struct err *e)
 static int write_attributes(struct h5 *f, const struct phantom *p, double max, double power,
                             struct err *e)
 {
-    char what[128], parameters[PHANTOM_PARAMETERS];
+    char what[128], parameters[PHANTOM_PARAMETERS], truth[DEFECT_TEXT];
     snprintf(what, sizeof what, "ssfd make-scans %s, seed %llu, scan %d", cli_version(),
              (unsigned long long)p->conf.seed, p->scan);
     phantom_parameters(p, parameters);
+    phantom_truth_of(p, truth);
     return h5_set_attr_text(f, "/", "acquisition", p->fs ? "CORPDFS_FBK" : "CORPD_FBK", e) ||
                    h5_set_attr_text(f, "/", "patient_id", p->patient, e) ||
                    h5_set_attr_f64(f, "/", "max", max, e) ||
@@ -58,6 +61,7 @@ static int write_attributes(struct h5 *f, const struct phantom *p, double max, d
                    h5_set_attr_text(f, "/", "source", "simulated", e) ||
                    h5_set_attr_text(f, "/", "simulated", what, e) ||
                    h5_set_attr_text(f, "/", "parameters", parameters, e) ||
+                   h5_set_attr_text(f, "/", "defect", truth, e) ||
                    h5_set_attr_f64(f, "/", "noise_sd", p->noise_sd, e)
                ? -1
                : 0;
@@ -141,4 +145,32 @@ out:
         slot_release(&b->slot[i]);
     mem_free(b);
     return rc;
+}
+
+int phantom_path(char *path, size_t size, const struct phantom_conf *c, int scan, struct err *e)
+{
+    return io_path(path, size, e, "%s/knee-%llu-%04d.h5", c->out, (unsigned long long)c->seed,
+                   scan);
+}
+
+void phantom_truth_of(const struct phantom *p, char text[DEFECT_TEXT])
+{
+    defect_tell(&p->defect, p->fs ? "fs" : "non-fs", text);
+}
+
+enum phantom_found phantom_find(const char *path, const struct phantom *p, struct err *e)
+{
+    char parameters[PHANTOM_PARAMETERS];
+    enum phantom_found is = PHANTOM_DAMAGED;
+    struct h5 *f = h5_open(path, e);
+    if (f && !h5_attr_has(f, "/", "parameters")) {
+        is = PHANTOM_OTHER;
+    } else if (f) {
+        char *found = h5_attr_text(f, "/", "parameters", e);
+        phantom_parameters(p, parameters);
+        if (found) is = strcmp(found, parameters) == 0 ? PHANTOM_SAME : PHANTOM_OTHER;
+        mem_free(found);
+    }
+    h5_close(f);
+    return is;
 }

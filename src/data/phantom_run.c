@@ -1,12 +1,11 @@
-/* Many scans: what is there and what is missing, room for it, the work with its progress, and the
- * truth about defects. */
-#include "base/h5.h"
+/* Many scans: what is there and what is missing, room for it, and the work with its progress. */
 #include "base/io.h"
+#include "base/leftover.h"
 #include "base/mem.h"
 #include "base/progress.h"
-#include "base/table.h"
 #include "data/phantom_slot.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -14,42 +13,23 @@
 struct job {
     const struct phantom_conf *c;
     struct anatomy *volume;
-    bool *kept;          /* scans that are there already */
-    long slices;         /* to simulate, in all */
-    size_t bytes;        /* to write, in all */
-    int missing;         /* scans */
-    struct table *truth; /* NULL: no defects asked for */
+    bool *kept, *gone; /* scans that are there already; that are there and get replaced */
+    long slices;       /* to simulate, in all */
+    size_t bytes;      /* to write, in all */
+    int missing;       /* scans */
     struct progress bar;
     long before; /* slices done before the present scan */
 };
 
-static int scan_path(char *path, size_t size, const struct phantom_conf *c, int scan, struct err *e)
+static int refuse(const char *path, enum phantom_found is, const struct err *why, struct err *e)
 {
-    return io_path(path, size, e, "%s/knee-%llu-%04d.h5", c->out, (unsigned long long)c->seed,
-                   scan);
-}
-
-/* Whether the file at `path` is the scan p. */
-static bool is_there(const char *path, const struct phantom *p)
-{
-    char parameters[PHANTOM_PARAMETERS];
-    struct h5 *f = h5_open(path, NULL);
-    bool same = false;
-    if (f && h5_attr_has(f, "/", "parameters")) {
-        char *found = h5_attr_text(f, "/", "parameters", NULL);
-        phantom_parameters(p, parameters);
-        same = found && strcmp(found, parameters) == 0;
-        mem_free(found);
+    if (is == PHANTOM_DAMAGED) {
+        err_set(e, ERR_DATA, "%s exists already, but is damaged or unreadable: %s", path,
+                why->text);
+        return err_hint(e, "--overwrite true replaces it");
     }
-    h5_close(f);
-    return same;
-}
-
-static int tell(struct job *j, const struct phantom *p, const char *path, struct err *e)
-{
-    if (!j->truth) return 0;
-    const char *slash = strrchr(path, '/');
-    return defect_tell(j->truth, &p->defect, slash ? slash + 1 : path, p->fs ? "fs" : "non-fs", e);
+    err_set(e, ERR_USAGE, "%s exists already, with other parameters", path);
+    return err_hint(e, "choose another folder or seed, or replace the scans with --overwrite true");
 }
 
 /* Which scans are there; refuses to replace others unless told to. */
@@ -60,15 +40,13 @@ static int look(struct job *j, struct err *e)
         char path[1024];
         struct phantom *p = phantom_new(c, j->volume, i, e);
         if (!p) return -1;
-        int bad = scan_path(path, sizeof path, c, i, e) || tell(j, p, path, e);
+        int bad = phantom_path(path, sizeof path, c, i, e);
         if (!bad && io_exists(path)) {
-            j->kept[i] = is_there(path, p);
-            if (!j->kept[i] && !c->overwrite) {
-                err_set(e, ERR_USAGE, "%s exists already, with other parameters", path);
-                err_hint(e, "choose another folder or seed, or replace the scans with --overwrite "
-                            "true");
-                bad = 1;
-            }
+            struct err why = {0};
+            const enum phantom_found is = phantom_find(path, p, &why);
+            j->kept[i] = is == PHANTOM_SAME;
+            j->gone[i] = !j->kept[i];
+            if (j->gone[i] && !c->overwrite) bad = refuse(path, is, &why, e);
         }
         if (!bad && !j->kept[i]) {
             j->slices += p->shape.slices;
@@ -81,12 +59,38 @@ static int look(struct job *j, struct err *e)
     return 0;
 }
 
+/* What killed runs left of scans of this seed, and of their table. */
+static void clear_leftovers(const struct phantom_conf *c)
+{
+    char prefix[PATH_MAX];
+    if (io_path(prefix, sizeof prefix, NULL, "%s/knee-%llu-", c->out,
+                (unsigned long long)c->seed) == 0)
+        leftover_remove(prefix);
+}
+
+/* The folder need not be there yet: what counts is the file system that it will be on. */
+static bool free_bytes(const char *folder, double *bytes)
+{
+    char path[PATH_MAX];
+    struct statvfs fs;
+    if (io_path(path, sizeof path, NULL, "%s", folder)) return false;
+    while (statvfs(path, &fs)) {
+        char *slash = strrchr(path, '/');
+        if (errno != ENOENT || strcmp(path, ".") == 0) return false; /* not all can tell */
+        if (!slash)
+            strcpy(path, ".");
+        else
+            slash[slash == path] = '\0';
+    }
+    *bytes = (double)fs.f_bavail * (double)fs.f_frsize;
+    return true;
+}
+
 static int ask_for_room(const struct job *j, struct err *e)
 {
-    struct statvfs fs;
-    if (statvfs(j->c->out, &fs)) return 0; /* not all file systems tell */
-    const double room = (double)fs.f_bavail * (double)fs.f_frsize, need = 1.01 * (double)j->bytes;
-    if (need <= room) return 0;
+    const double need = 1.01 * (double)j->bytes;
+    double room;
+    if (!free_bytes(j->c->out, &room) || need <= room) return 0;
     err_set(e, ERR_IO, "%s: %d scans take %.1f GB, and there is room for %.1f GB", j->c->out,
             j->missing, need / 1e9, room / 1e9);
     return err_hint(e, "make fewer scans, smaller ones (--preset small), or choose another folder");
@@ -104,20 +108,10 @@ static int run_one(struct job *j, int scan, struct err *e)
     struct phantom *p = phantom_new(j->c, j->volume, scan, e);
     if (!p) return -1;
     int rc =
-        scan_path(path, sizeof path, j->c, scan, e) || phantom_write(p, path, tick_slice, j, e);
+        phantom_path(path, sizeof path, j->c, scan, e) || phantom_write(p, path, tick_slice, j, e);
     if (rc == 0) j->before += p->shape.slices;
     phantom_free(p);
     return rc ? -1 : 0;
-}
-
-static int write_truth(const struct job *j, struct err *e)
-{
-    char path[1024];
-    if (!j->truth) return 0;
-    if (io_path(path, sizeof path, e, "%s/knee-%llu-defects.csv", j->c->out,
-                (unsigned long long)j->c->seed))
-        return -1;
-    return table_write_csv(j->truth, path, e);
 }
 
 static int simulate_missing(struct job *j, bool quiet, struct err *e)
@@ -137,20 +131,33 @@ static int simulate_missing(struct job *j, bool quiet, struct err *e)
     return rc;
 }
 
+/* The table is made of the scans that are there: without those to be replaced as long as they are,
+ * with all that were finished in the end, however it ended. */
+static int simulate_and_tell(struct job *j, bool quiet, struct err *e)
+{
+    struct err second = {0};
+    if (phantom_truth(j->c, j->volume, j->gone, e)) return -1;
+    int rc = simulate_missing(j, quiet, e);
+    int told = phantom_truth(j->c, j->volume, NULL, rc ? &second : e);
+    return rc || told ? -1 : 0;
+}
+
 int phantom_run(const struct phantom_conf *c, bool quiet, struct err *e)
 {
     struct job j = {.c = c};
     int rc = -1;
-    if (phantom_check(c, e) || io_mkdirs(c->out, e)) return -1;
+    if (phantom_check(c, e)) return -1;
     if (c->anatomy && *c->anatomy && !(j.volume = anatomy_load(c->anatomy, e))) return -1;
-    if (!(j.kept = mem_new((size_t)c->scans, sizeof *j.kept, e))) goto out;
-    if ((c->defects > 0 || (c->defect && *c->defect)) && !(j.truth = defect_table(e))) goto out;
-    if (look(&j, e) || ask_for_room(&j, e) || write_truth(&j, e) || simulate_missing(&j, quiet, e))
+    if (!(j.kept = mem_new((size_t)c->scans, sizeof *j.kept, e)) ||
+        !(j.gone = mem_new((size_t)c->scans, sizeof *j.gone, e)))
         goto out;
+    if (look(&j, e)) goto out;
+    clear_leftovers(c);
+    if (ask_for_room(&j, e) || io_mkdirs(c->out, e) || simulate_and_tell(&j, quiet, e)) goto out;
     rc = 0;
 out:
-    table_free(j.truth);
     mem_free(j.kept);
+    mem_free(j.gone);
     anatomy_free(j.volume);
     return rc;
 }

@@ -1,5 +1,5 @@
-/* Between phantom.c, which draws a scan, phantom_slice.c, which simulates its slices, and
- * phantom_file.c, which writes them. */
+/* Between phantom.c, which draws a scan, phantom_slice.c, which simulates its slices,
+ * phantom_file.c, which writes them, phantom_truth.c, which lists defects, and phantom_run.c. */
 #pragma once
 
 #include "data/coils_sim.h"
@@ -31,6 +31,21 @@ struct phantom { /* one scan */
 /* Everything that the bytes of a scan follow from, as text: two files with the same text are the
  * same. */
 void phantom_parameters(const struct phantom *p, char text[PHANTOM_PARAMETERS]);
+
+/* Its defect or that it has none, as defect.h has it; also an attribute of the file. */
+void phantom_truth_of(const struct phantom *p, char text[DEFECT_TEXT]);
+
+/* The file of a scan, and what is there under its name: that scan, judged by its parameters and not
+ * by its samples; another; or what cannot be read, with the reason in *e. */
+int phantom_path(char *path, size_t size, const struct phantom_conf *c, int scan, struct err *e);
+enum phantom_found { PHANTOM_SAME, PHANTOM_OTHER, PHANTOM_DAMAGED };
+enum phantom_found phantom_find(const char *path, const struct phantom *p, struct err *e);
+
+/* Makes the table of defects of the scans of this seed in the folder, made by this run or another,
+ * from the files; removes it where none has a defect, unless this run asked for defects. Leaves out
+ * scans that `gone` (may be NULL; c->scans entries) is set for: they are about to be replaced. */
+int phantom_truth(const struct phantom_conf *c, const struct anatomy *volume, const bool *gone,
+                  struct err *e);
 
 /* Position of a slice: mm, front positive. */
 float phantom_slice_y(const struct phantom *p, int slice);

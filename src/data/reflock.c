@@ -1,14 +1,11 @@
 #include "data/reflock.h"
 
 #include "base/io.h"
+#include "base/leftover.h"
 #include "data/xxh.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,36 +50,7 @@ void reflock_release(struct reflock *l, const char *path)
     if (l->fd >= 0) set(l, path, F_UNLCK);
 }
 
-/* A process that was killed and that nobody has waited for yet is dead, too. */
-static bool alive(long pid)
-{
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    if (kill((pid_t)pid, 0) && errno == ESRCH) return false;
-    FILE *f = fopen(path, "r");
-    const size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-    if (f) fclose(f);
-    text[n] = '\0';
-    const char *state = strrchr(text, ')'); /* "pid (name) Z ..." */
-    return !state || state[1] == '\0' || (state[2] != 'Z' && state[2] != 'X');
-}
-
-/* The files are PATH.PID.tmp (base/h5.c, base/io.c). */
 void reflock_sweep(const struct reflock *l, const char *path)
 {
-    char pattern[2048];
-    glob_t found;
-    size_t n = 0;
-    if (l->fd < 0) return;
-    for (const char *p = path; *p && n < sizeof pattern - 8; p++) {
-        if (strchr("*?[\\", *p)) pattern[n++] = '\\';
-        pattern[n++] = *p;
-    }
-    memcpy(pattern + n, ".*.tmp", sizeof ".*.tmp");
-    if (glob(pattern, GLOB_NOSORT, NULL, &found)) return;
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        long pid = strtol(found.gl_pathv[i] + strlen(path) + 1, NULL, 10);
-        if (pid > 0 && !alive(pid)) unlink(found.gl_pathv[i]);
-    }
-    globfree(&found);
+    if (l->fd >= 0) leftover_remove(path);
 }

@@ -255,47 +255,145 @@ static void test_share_and_kinds(void **state)
     assert_non_null(strstr(e.hint, "motion"));
 }
 
-/* The file beside the scans has a line for each, two and more only where there are spikes. */
-static void test_table(void **state)
+static struct phantom_conf folder_of(const char *name)
 {
-    (void)state;
+    static char folder[256];
     struct phantom_conf c = sized("");
-    char folder[256], csv[300], line[512], want[256];
-    c.out = strcpy(folder, scratch_path("table"));
+    c.out = strcpy(folder, scratch_path(name));
     c.scans = 6;
     c.slices = 2;
     c.coils = 1;
     c.readout = c.width = N;
     c.padding = 0;
     c.defects = 0.5;
-    if (phantom_run(&c, true, &e)) fail_msg("%s", e.text);
-    snprintf(csv, sizeof csv, "%s/knee-%d-defects.csv", folder, (int)c.seed);
+    return c;
+}
+
+static void run(const struct phantom_conf *c)
+{
+    if (phantom_run(c, true, &e)) fail_msg("%s", e.text);
+}
+
+static FILE *table_of(const struct phantom_conf *c)
+{
+    char csv[300], line[512];
+    snprintf(csv, sizeof csv, "%s/knee-%d-defects.csv", c->out, (int)c->seed);
     FILE *f = fopen(csv, "r");
-    assert_non_null(f);
+    if (!f) return NULL;
     assert_non_null(fgets(line, sizeof line, f));
     assert_string_equal(line, "scan,contrast,kind,first_slice,last_slice,severity,unit,coil,row,"
                               "column,location\n");
+    return f;
+}
+
+/* The next lines are those of a scan, as the configuration makes it. */
+static void next_is(FILE *f, const struct phantom_conf *c, int scan)
+{
     static const char *const names[] = {"none", "motion", "wrap", "spike", "dead-coil", "lesion"};
-    for (int i = 0; i < c.scans; i++) {
-        struct defect d = defect_of(&c, i);
-        for (int rows = d.kind == DEFECT_SPIKE ? d.spikes : 1; rows > 0; rows--) {
-            assert_non_null(fgets(line, sizeof line, f));
-            snprintf(want, sizeof want, "knee-%d-%04d.h5,non-fs,%s,", (int)c.seed, i,
-                     names[d.kind]);
-            assert_int_equal(strncmp(line, want, strlen(want)), 0);
-        }
+    char line[512], want[256];
+    struct defect d = defect_of(c, scan);
+    for (int rows = d.kind == DEFECT_SPIKE ? d.spikes : 1; rows > 0; rows--) {
+        assert_non_null(fgets(line, sizeof line, f));
+        snprintf(want, sizeof want, "knee-%d-%04d.h5,non-fs,%s,", (int)c->seed, scan,
+                 names[d.kind]);
+        assert_int_equal(strncmp(line, want, strlen(want)), 0);
     }
-    assert_null(fgets(line, sizeof line, f));
+}
+
+static void ends(FILE *f)
+{
+    assert_int_equal(fgetc(f), EOF);
     fclose(f);
+}
+
+/* The file beside the scans has a line for each, two and more only where there are spikes. */
+static void test_table(void **state)
+{
+    (void)state;
+    struct phantom_conf c = folder_of("table");
+    run(&c);
+    FILE *f = table_of(&c);
+    assert_non_null(f);
+    for (int i = 0; i < c.scans; i++)
+        next_is(f, &c, i);
+    ends(f);
+}
+
+/* Whatever runs follow in the folder, the table is that of the scans in it. */
+static void test_table_agrees_with_the_folder(void **state)
+{
+    (void)state;
+    struct phantom_conf c = folder_of("agrees"), fewer = c, clean = c;
+    char other[300];
+    int planted = 0;
+    for (int i = 2; i < 6; i++)
+        planted += defect_of(&c, i).kind != DEFECT_NONE;
+    assert_true(planted > 0);
+    run(&c);
+    fewer.scans = 2;
+    run(&fewer); /* fewer scans asked for, six there */
+    FILE *f = table_of(&c);
+    assert_non_null(f);
+    for (int i = 0; i < 6; i++)
+        next_is(f, &c, i);
+    ends(f);
+    clean.defects = 0;
+    clean.overwrite = true;
+    clean.scans = 2;
+    run(&clean); /* two of them replaced by clean ones */
+    assert_non_null(f = table_of(&c));
+    for (int i = 0; i < 6; i++)
+        next_is(f, i < 2 ? &clean : &c, i);
+    ends(f);
+    snprintf(other, sizeof other, "%s/knee-%d-0004.h5", c.out, (int)c.seed);
+    assert_int_equal(unlink(other), 0);
+    run(&clean); /* nothing to make, one file gone */
+    assert_non_null(f = table_of(&c));
+    for (int i = 0; i < 6; i++)
+        if (i != 4) next_is(f, i < 2 ? &clean : &c, i);
+    ends(f);
+    clean.scans = 6;
+    run(&clean);
+    assert_null(table_of(&c));
+}
+
+/* A run that ends early has told of what it finished, and of nothing else. */
+static void test_table_of_a_run_that_failed(void **state)
+{
+    (void)state;
+    struct phantom_conf c = folder_of("failed"), clean = c;
+    char path[300], blocked[400];
+    clean.defects = 0;
+    run(&clean);
+    assert_null(table_of(&c));
+    /* scan 2 cannot be replaced: its name belongs to a folder that is not empty */
+    snprintf(path, sizeof path, "%s/knee-%d-0002.h5", c.out, (int)c.seed);
+    snprintf(blocked, sizeof blocked, "%s/x", path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0777), 0);
+    assert_int_equal(mkdir(blocked, 0777), 0);
+    c.overwrite = true;
+    assert_int_equal(phantom_run(&c, true, &e), -1);
+    FILE *f = table_of(&c);
+    assert_non_null(f);
+    for (int i = 0; i < 6; i++)
+        if (i != 2) next_is(f, i < 2 ? &c : &clean, i);
+    ends(f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_motion),  cmocka_unit_test(test_motion_is_rigid),
-        cmocka_unit_test(test_spikes),  cmocka_unit_test(test_dead_coil),
-        cmocka_unit_test(test_lesions), cmocka_unit_test(test_wrap),
-        cmocka_unit_test(test_table),   cmocka_unit_test(test_share_and_kinds),
+        cmocka_unit_test(test_motion),
+        cmocka_unit_test(test_motion_is_rigid),
+        cmocka_unit_test(test_spikes),
+        cmocka_unit_test(test_dead_coil),
+        cmocka_unit_test(test_lesions),
+        cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_share_and_kinds),
+        cmocka_unit_test(test_table_agrees_with_the_folder),
+        cmocka_unit_test(test_table_of_a_run_that_failed),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

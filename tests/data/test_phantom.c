@@ -6,6 +6,7 @@
 #include "phantom_files.h"
 
 #include <math.h>
+#include <sys/wait.h>
 
 static void test_bytes_follow_from_the_seed(void **state)
 {
@@ -408,6 +409,47 @@ static void test_run_keeps_what_is_there(void **state)
     mem_free(old);
 }
 
+/* A scan that was cut short is called damaged and made again on demand; temporary files of the dead
+ * go, those of the living stay. */
+static void test_what_broken_runs_leave(void **state)
+{
+    (void)state;
+    struct phantom_conf c = small();
+    char folder[256], first[300], dead[400], mine[400];
+    c.out = strcpy(folder, scratch_path("broken"));
+    c.scans = c.slices = c.coils = 1;
+    if (phantom_run(&c, true, &e)) fail_msg("%s", e.text);
+    snprintf(first, sizeof first, "%s/knee-%d-0000.h5", c.out, (int)c.seed);
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    snprintf(dead, sizeof dead, "%s.%ld.tmp", first, (long)child);
+    snprintf(mine, sizeof mine, "%s.%ld-77.tmp", first, (long)getpid());
+    fclose(fopen(dead, "w"));
+    fclose(fopen(mine, "w"));
+    size_t n;
+    char *whole = bytes_of(first, &n);
+    assert_int_equal(truncate(first, (off_t)n / 2), 0);
+    assert_int_equal(phantom_run(&c, true, &e), -1);
+    assert_int_equal(e.code, ERR_DATA);
+    assert_non_null(strstr(e.text, "damaged"));
+    assert_null(strstr(e.text, "other parameters"));
+    assert_non_null(strstr(e.hint, "--overwrite true"));
+    assert_int_equal(access(dead, F_OK), 0); /* nothing was made, nothing is touched */
+    c.overwrite = true;
+    if (phantom_run(&c, true, &e)) fail_msg("%s", e.text);
+    size_t m;
+    char *again = bytes_of(first, &m);
+    assert_true(n == m && memcmp(whole, again, n) == 0);
+    assert_int_equal(access(dead, F_OK), -1);
+    assert_int_equal(access(mine, F_OK), 0);
+    fclose(fopen(dead, "w"));
+    if (phantom_run(&c, true, &e)) fail_msg("%s", e.text);
+    assert_int_equal(access(dead, F_OK), -1); /* also beside a scan that is kept */
+    mem_free(whole);
+    mem_free(again);
+}
+
 static void test_refuses_what_cannot_be(void **state)
 {
     (void)state;
@@ -424,6 +466,20 @@ static void test_refuses_what_cannot_be(void **state)
     c.padding = 19;
     assert_int_equal(phantom_check(&c, &e), -1);
     assert_non_null(strstr(e.text, "padding"));
+    assert_non_null(strstr(e.text, "38 together")); /* of 74 */
+    assert_non_null(strstr(e.hint, "at most 18"));
+    c.padding = 18;
+    assert_int_equal(phantom_check(&c, &e), 0);
+    c = small();
+    char nowhere[256];
+    c.out = strcpy(nowhere, scratch_path("no/room"));
+    c.size = 1024;
+    c.slices = 256;
+    c.coils = COILS_SIM_MAX;
+    c.scans = 1000;
+    assert_int_equal(phantom_run(&c, true, &e), -1);
+    assert_int_equal(e.code, ERR_IO);
+    assert_int_equal(access(scratch_path("no"), F_OK), -1); /* no folder either */
     c = small();
     c.out = "/proc/nowhere";
     assert_int_equal(phantom_run(&c, true, &e), -1);
@@ -491,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_header_and_layout),
         cmocka_unit_test(test_presets),
         cmocka_unit_test(test_run_keeps_what_is_there),
+        cmocka_unit_test(test_what_broken_runs_leave),
         cmocka_unit_test(test_refuses_what_cannot_be),
         cmocka_unit_test(test_command),
     };
