@@ -1,10 +1,19 @@
-/* Checksums of files: XXH3, 64 bits, which finds damage but resists no forger. Only hash.c includes
+/* Checksums: XXH3, 64 bits, which finds damage but resists no forger. Only hash.c includes
  * xxhash.h. */
 #pragma once
 
 #include "base/err.h"
 
+#include <stddef.h>
 #include <stdint.h>
+
+uint64_t xxh_of(const void *x, size_t bytes);
+
+struct xxh; /* of what comes piece by piece */
+struct xxh *xxh_new(struct err *e);
+void xxh_add(struct xxh *h, const void *x, size_t bytes); /* h may be NULL */
+uint64_t xxh_result(const struct xxh *h);
+void xxh_free(struct xxh *h);
 
 /* Of the first `len` bytes; UINT64_MAX: of the whole file. ERR_NOINPUT where it cannot be read,
  * ERR_DATA where it is shorter. */

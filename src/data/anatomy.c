@@ -1,5 +1,6 @@
 #include "data/anatomy.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 enum { MAX_SIDE = 4096 };
 static const double MAX_VOXELS = 1 << 28, AIR = 0.05 /* of the 99th percentile */;
@@ -265,7 +265,7 @@ static int copy_voxels(struct anatomy *a, const nifti_image *v, const char *path
     if (!(unit > 0)) return err_set(e, ERR_DATA, "%s: the volume has no positive value", path);
     for (size_t i = 0; i < all; i++)
         a->x[i] = fminf(a->x[i] / unit, 2);
-    a->hash = XXH3_64bits(a->x, all * sizeof *a->x);
+    a->hash = xxh_of(a->x, all * sizeof *a->x);
     find_extent(a);
     return 0;
 }

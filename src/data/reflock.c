@@ -1,8 +1,8 @@
 #include "data/reflock.h"
 
+#include "base/hash.h"
 #include "base/io.h"
 #include "base/leftover.h"
-#include "data/xxh.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 #include "data/refmake.h"
 
 #include "base/h5.h"
+#include "base/hash.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/par.h"
@@ -11,7 +12,6 @@
 #include "data/reflock.h"
 #include "data/refpicture.h"
 #include "data/refstamp.h"
-#include "data/xxh.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 #include "data/refstamp.h"
 
 #include "base/h5.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "data/maps_file.h"
-#include "data/xxh.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -109,24 +109,12 @@ bool refstamp_same(const struct refstamp *a, const struct refstamp *b)
            a->maps.size == b->maps.size && a->maps.mtime_ns == b->maps.mtime_ns;
 }
 
-static int hash_file(const char *path, int64_t *hash, struct err *e)
+static int hash_source(const char *path, int64_t *hash, struct err *e)
 {
-    enum { CHUNK = 1 << 20 };
-    int rc = -1;
-    FILE *f = fopen(path, "rb");
-    if (!f) return err_set(e, ERR_NOINPUT, "%s: %s", path, strerror(errno));
-    char *chunk = mem_new(CHUNK, 1, e);
-    struct xxh *h = chunk ? xxh_new(e) : NULL;
-    if (h) {
-        for (size_t n; (n = fread(chunk, 1, CHUNK, f)) > 0;)
-            xxh_add(h, chunk, n);
-        *hash = (int64_t)xxh_result(h);
-        rc = ferror(f) ? err_set(e, ERR_NOINPUT, "%s: cannot be read", path) : 0;
-    }
-    xxh_free(h);
-    mem_free(chunk);
-    fclose(f);
-    return rc;
+    uint64_t bits = 0;
+    if (hash_file(path, UINT64_MAX, &bits, e)) return -1;
+    *hash = (int64_t)bits;
+    return 0;
 }
 
 int refstamp_hash(const struct scan *s, const struct jsense_conf *c, struct refhash *h,
@@ -134,9 +122,9 @@ int refstamp_hash(const struct scan *s, const struct jsense_conf *c, struct refh
 {
     char maps[1024];
     *h = (struct refhash){0};
-    if (hash_file(s->path, &h->scan, e)) return -1;
+    if (hash_source(s->path, &h->scan, e)) return -1;
     if (!jsense_given(c)) return 0;
-    return maps_path(c->maps, s, maps, sizeof maps, e) || hash_file(maps, &h->maps, e) ? -1 : 0;
+    return maps_path(c->maps, s, maps, sizeof maps, e) || hash_source(maps, &h->maps, e) ? -1 : 0;
 }
 
 /* ---- Attributes ---------------------------------------------------------------------------- */
