@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <stdio.h>
+#include <string.h>
 
 extern const struct mask mask_random, mask_equispaced, mask_poisson, mask_fastmri;
 
@@ -12,8 +13,9 @@ const struct cfg_kind *const mask_kinds[] = {&mask_random.kind, &mask_equispaced
 /* Epochs count up from 0; a scan's own mask is drawn from one that no training reaches. */
 static const uint32_t FILE_EPOCH = UINT32_MAX;
 
-struct mask_key mask_key_of_file(uint64_t seed, const char *file)
+struct mask_key mask_key_of_file(uint64_t seed, const char *path)
 {
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
     uint32_t hash = 2166136261u; /* FNV-1a */
     for (const char *p = file; *p; p++)
         hash = (hash ^ (unsigned char)*p) * 16777619u;

@@ -13,8 +13,9 @@ struct mask_key {
     struct rng rng;
     const char *file; /* name of the scan's file where the mask belongs to the file, else NULL */
 };
-/* The mask of a scan in validation and evaluation: a function of the seed and the file's name. */
-struct mask_key mask_key_of_file(uint64_t seed, const char *file);
+/* The mask of a scan in validation and evaluation: a function of the seed and the file's name,
+ * wherever it lies. */
+struct mask_key mask_key_of_file(uint64_t seed, const char *path);
 /* A new mask for every sample and epoch of a training. */
 struct mask_key mask_key_of_sample(uint64_t seed, uint32_t epoch, uint32_t sample);
 

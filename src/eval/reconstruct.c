@@ -90,7 +90,7 @@ static void prepare(void *ctx, int i)
     const struct reconstruction *r = k->r;
     const struct scan *scan = &r->images.scans.list[k->scan];
     const int slice = k->first + i, h = r->net.height, w = r->net.width;
-    const struct mask_key key = mask_key_of_file(r->conf->seed, file_name(scan->path));
+    const struct mask_key key = mask_key_of_file(r->conf->seed, scan->path);
     struct slot *s = k->slot + i;
     int mask_h, mask_w;
     zerofill_mask_size(r->conf->mask_on, scan, &mask_h, &mask_w);

@@ -8,6 +8,7 @@
 
 struct undersample_conf {
     struct cfg_pick mask;
+    int mask_on; /* MASK_… */
     uint64_t seed;
 };
 extern const struct cfg_field undersample_fields[];
@@ -17,8 +18,8 @@ struct undersample {
     struct images *images;
     struct masks *masks;
     struct zerofill zerofill;
-    float *keep;        /* of the largest reference */
-    float complex *raw; /* the same */
+    float *keep;        /* of the largest mask */
+    float complex *raw; /* of the largest reference */
 };
 int undersample_init(struct undersample *u, const struct undersample_conf *c, struct images *im,
                      struct err *e);

@@ -27,12 +27,6 @@ struct recon {
     struct side train, validation;
 };
 
-static const char *file_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target, float *mask,
                 struct err *e)
 {
@@ -42,7 +36,7 @@ static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *
     struct image at = im->list[index];
     const struct scan *scan = &im->scans.list[at.scan];
     struct mask_key key = s->augment ? mask_key_of_sample(s->seed, epoch, index)
-                                     : mask_key_of_file(s->seed, file_name(scan->path));
+                                     : mask_key_of_file(s->seed, scan->path);
     int mask_h, mask_w;
     zerofill_mask_size(s->zerofill.mask_on, scan, &mask_h, &mask_w);
     if (masks_draw(s->masks, key, mask_h, mask_w, s->keep, e) ||
