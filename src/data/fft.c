@@ -220,20 +220,25 @@ void fft_mask_free(struct fft_mask *f)
     mem_free(f);
 }
 
-void fft_mask_columns(struct fft_mask *f, const float *keep, float complex *image, int h)
+void fft_mask_line(const struct fft_mask *f, const float *keep, float complex *line)
 {
     const int w = f->w, centre = w / 2;
     const float scale = 1.0f / (float)w;
-    for (int i = 0; i < h; i++) {
-        float complex *row = image + (size_t)i * (size_t)w;
-        memcpy(f->line, row, (size_t)w * sizeof *row);
-        fftwf_execute(f->forward);
-        for (int j = 0; j < w - centre; j++) /* frequency 0 is column w / 2 of the mask */
-            f->line[j] *= keep[centre + j] * scale;
-        for (int j = 0; j < centre; j++)
-            f->line[w - centre + j] *= keep[j] * scale;
-        fftwf_execute(f->inverse);
-        memcpy(row, f->line, (size_t)w * sizeof *row);
+    fftwf_execute_dft(f->forward, line, line);
+    for (int j = 0; j < w - centre; j++) /* frequency 0 is column w / 2 of the mask */
+        line[j] *= keep[centre + j] * scale;
+    for (int j = 0; j < centre; j++)
+        line[w - centre + j] *= keep[j] * scale;
+    fftwf_execute_dft(f->inverse, line, line);
+}
+
+void fft_mask_columns(struct fft_mask *f, const float *keep, float complex *image, int h)
+{
+    const size_t w = (size_t)f->w;
+    for (size_t i = 0; i < (size_t)h; i++) {
+        memcpy(f->line, image + i * w, w * sizeof *image);
+        fft_mask_line(f, keep, f->line);
+        memcpy(image + i * w, f->line, w * sizeof *image);
     }
 }
 

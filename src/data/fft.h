@@ -29,6 +29,9 @@ struct fft_mask;
 struct fft_mask *fft_mask_new(int w, struct err *e);
 void fft_mask_free(struct fft_mask *f);
 void fft_mask_columns(struct fft_mask *f, const float *keep, float complex *image, int h);
+/* The same of one row, in place. Any number of threads may use one plan at a time; `line` (w) is
+ * aligned as mem_new's. */
+void fft_mask_line(const struct fft_mask *f, const float *keep, float complex *line);
 
 /* In double precision and as the transforms are usually written: the zero frequency first, no
  * scale; the inverse is h w times too large. Out of place, x and y not the same, both from

@@ -101,6 +101,14 @@ int zerofill_slice(struct zerofill *z, const struct scan *scan, const struct ref
     return 0;
 }
 
+const float complex *zerofill_maps(struct zerofill *z)
+{
+    struct reference *r = &z->of;
+    if (z->maps) return z->maps;
+    jsense_maps(r->jsense, r->kernels, r->images); /* the coils' images are combined already */
+    return r->images;
+}
+
 void zerofill_release(struct zerofill *z)
 {
     reference_release(&z->of);

@@ -31,4 +31,7 @@ void zerofill_mask_size(int mask_on, const struct scan *s, int *h, int *w);
  * that the reference in the cache was made from. */
 int zerofill_slice(struct zerofill *z, const struct scan *scan, const struct refcache *cache,
                    int slice, const float *keep, float complex *out, struct err *e);
+/* The sensitivities (coil, scan->height, scan->width) of the slice that was read last, valid until
+ * the next. */
+const float complex *zerofill_maps(struct zerofill *z);
 void zerofill_release(struct zerofill *z);

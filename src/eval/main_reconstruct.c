@@ -100,6 +100,21 @@ static int explain(const void *conf, const struct cli *cli, struct err *e)
     return rc ? -1 : 0;
 }
 
+static int open_network(struct reconstruction *r, struct err *e)
+{
+    const struct reconstruct_conf *c = r->conf;
+    return reconstructor_open(
+        &r->net,
+        &(struct reconstructor_conf){.checkpoint = c->checkpoint,
+                                     .batch = par_threads(),
+                                     .height = r->images.height,
+                                     .width = r->images.width,
+                                     .precision = (enum nn_precision)c->precision,
+                                     .from = reconstruct_from(c),
+                                     .images = &r->images},
+        e);
+}
+
 static int open_metrics(struct reconstruction *r, struct err *e)
 {
     r->state = mem_new((size_t)r->conf->metrics.n, sizeof *r->state, e);
@@ -132,9 +147,7 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
     const struct scans *const scans[] = {&r.images.scans};
     int rc = find_images(&r.images, c, cli->quiet, e) || images_prepare(&r.images, cli->quiet, e) ||
-             scans_report(scans, 1, c->output, stderr, e) ||
-             reconstructor_open(&r.net, c->checkpoint, par_threads(), r.images.height,
-                                r.images.width, (enum nn_precision)c->precision, e) ||
+             scans_report(scans, 1, c->output, stderr, e) || open_network(&r, e) ||
              open_metrics(&r, e) || reconstruct_scans(&r, e) || reconstruct_report(&r, e);
     release(&r);
     return rc ? -1 : 0;

@@ -10,8 +10,7 @@
 #include "base/progress.h"
 #include "base/stop.h"
 #include "data/fft.h"
-#include "data/normalise.h"
-#include "data/zerofill.h"
+#include "data/undersample.h"
 #include "eval/volume.h"
 
 #include <math.h>
@@ -19,12 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double TOP_SHARE = 0.05; /* as the network was trained: train/recon.c */
-
 struct slot { /* one thread's slice */
-    struct masks *masks;
-    struct zerofill zerofill;
-    float *keep, *scratch, *rss;
+    struct undersample from;
+    float *scratch, *rss;
     float complex *raw, *zero, *image; /* at the reference's size; at the network's */
     float *target, *magnitude;
     double scale;
@@ -88,26 +84,21 @@ static void prepare(void *ctx, int i)
 {
     const struct work *k = ctx;
     const struct reconstruction *r = k->r;
-    const struct scan *scan = &r->images.scans.list[k->scan];
-    const int slice = k->first + i, h = r->net.height, w = r->net.width;
-    const struct mask_key key = mask_key_of_file(r->conf->seed, scan->path);
+    const int slice = k->first + i;
     struct slot *s = k->slot + i;
-    int mask_h, mask_w;
-    zerofill_mask_size(r->conf->mask_on, scan, &mask_h, &mask_w);
-    s->rc = masks_draw(s->masks, key, mask_h, mask_w, s->keep, &s->err) ||
-            read_target(r, k->scan, slice, s, &s->err) ||
-            zerofill_slice(&s->zerofill, scan, &r->images.cache[k->scan], slice, s->keep, s->raw,
-                           &s->err);
+    s->rc = read_target(r, k->scan, slice, s, &s->err) ||
+            undersample_slice(&s->from, k->scan, slice, undersample_own_mask(&s->from, k->scan),
+                              s->zero, &s->err);
     if (s->rc) return;
-    const size_t n = (size_t)h * (size_t)w;
-    image_fit(s->raw, scan->height, scan->width, s->zero, h, w);
-    s->scale = normalise_top_magnitude(s->zero, n, TOP_SHARE, s->scratch);
+    const size_t n = (size_t)r->net.height * (size_t)r->net.width;
+    s->scale = undersample_scale(&s->from, s->zero);
     const float factor = s->scale > 0.0 ? (float)(1.0 / s->scale) : 1.0f;
     float *input = r->net.input + (size_t)i * 2 * n;
     for (size_t p = 0; p < n; p++) {
         input[2 * p] = crealf(s->zero[p]) * factor;
         input[2 * p + 1] = cimagf(s->zero[p]) * factor;
     }
+    reconstructor_tell(&r->net, i, &s->from, k->scan);
 }
 
 /* The network's output in the units of the scan. An empty slice stays empty. */
@@ -208,12 +199,11 @@ static int set_attributes(const struct work *k, struct h5 *f, struct err *e)
 {
     const struct reconstruction *r = k->r;
     const struct scan *scan = &r->images.scans.list[k->scan];
-    int mask_h, mask_w;
-    zerofill_mask_size(r->conf->mask_on, scan, &mask_h, &mask_w);
-    const struct mask_plan *plan = masks_plan(k->slot->masks, mask_h, mask_w, e);
+    struct undersample *from = &k->slot->from;
+    const struct mask_plan *plan = undersample_plan(from, scan, e);
     if (!plan) return -1;
     char mask[256], program[64];
-    masks_describe(k->slot->masks, plan, mask, sizeof mask);
+    masks_describe(from->masks, plan, mask, sizeof mask);
     snprintf(program, sizeof program, "reconstruct (ssfd) %s", cli_version());
     const struct {
         const char *key, *text;
@@ -291,10 +281,9 @@ static void slots_free(struct slot *slot, int n)
 {
     for (int i = 0; slot && i < n; i++) {
         struct slot *s = slot + i;
-        masks_free(s->masks);
-        zerofill_release(&s->zerofill);
-        void *const all[] = {s->keep, s->scratch, s->rss,    s->raw,
-                             s->zero, s->image,   s->target, s->magnitude};
+        undersample_release(&s->from);
+        void *const all[] = {s->scratch, s->rss,    s->raw,      s->zero,
+                             s->image,   s->target, s->magnitude};
         for (size_t k = 0; k < sizeof all / sizeof *all; k++)
             mem_free(all[k]);
     }
@@ -303,22 +292,15 @@ static void slots_free(struct slot *slot, int n)
 
 static struct slot *slots_new(const struct reconstruction *r, struct err *e)
 {
-    size_t n = (size_t)r->net.height * (size_t)r->net.width, largest = n, masked = 0;
+    size_t n = (size_t)r->net.height * (size_t)r->net.width, largest = n;
     for (int i = 0; i < r->images.scans.n; i++) {
         const struct scan *scan = &r->images.scans.list[i];
         size_t pixels = (size_t)scan->height * (size_t)scan->width;
         if (pixels > largest) largest = pixels;
-        int h, w;
-        zerofill_mask_size(r->conf->mask_on, scan, &h, &w);
-        if ((size_t)h * (size_t)w > masked) masked = (size_t)h * (size_t)w;
     }
     struct slot *slot = mem_new((size_t)r->net.batch, sizeof *slot, e);
     for (int i = 0; slot && i < r->net.batch; i++) {
         struct slot *s = slot + i;
-        s->zerofill.conf = r->conf->data.jsense;
-        s->zerofill.mask_on = r->conf->mask_on;
-        s->masks = masks_new(r->conf->mask, e);
-        s->keep = mem_new(masked, sizeof *s->keep, e);
         s->rss = mem_new(largest, sizeof *s->rss, e);
         s->raw = mem_new(largest, sizeof *s->raw, e);
         s->scratch = mem_new(n, sizeof *s->scratch, e);
@@ -326,8 +308,8 @@ static struct slot *slots_new(const struct reconstruction *r, struct err *e)
         s->image = mem_new(n, sizeof *s->image, e);
         s->target = mem_new(n, sizeof *s->target, e);
         s->magnitude = mem_new(n, sizeof *s->magnitude, e);
-        if (s->masks && s->keep && s->rss && s->raw && s->scratch && s->zero && s->image &&
-            s->target && s->magnitude)
+        if (s->rss && s->raw && s->scratch && s->zero && s->image && s->target && s->magnitude &&
+            !undersample_init(&s->from, reconstruct_from(r->conf), &r->images, e))
             continue;
         slots_free(slot, r->net.batch);
         return NULL;

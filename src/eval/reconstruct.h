@@ -5,7 +5,7 @@
 #include "base/cfg.h"
 #include "base/cli.h"
 #include "data/images.h"
-#include "data/mask.h"
+#include "data/undersample.h"
 #include "eval/metric.h"
 #include "eval/recon_file.h"
 #include "eval/reconstructor.h"
@@ -35,6 +35,11 @@ struct reconstruction {
 static inline const struct metric *reconstruct_metric(const struct reconstruct_conf *c, int m)
 {
     return (const struct metric *)c->metrics.v[m].kind;
+}
+
+static inline struct undersample_conf reconstruct_from(const struct reconstruct_conf *c)
+{
+    return (struct undersample_conf){c->mask, c->mask_on, c->seed};
 }
 
 int reconstruct_path(const struct reconstruct_conf *c, const char *name, char *path, size_t size,

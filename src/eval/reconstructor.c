@@ -44,27 +44,46 @@ static uint64_t fingerprint(const struct params *p)
     return hash;
 }
 
-int reconstructor_open(struct reconstructor *r, const char *checkpoint, int batch, int height,
-                       int width, enum nn_precision precision, struct err *e)
+/* What data consistency needs to know of the scans. */
+static int make_acquisition(struct reconstructor *r, const struct reconstructor_conf *c,
+                            struct err *e)
 {
-    *r = (struct reconstructor){.batch = batch, .height = height, .width = width};
-    if (reconstructor_describe(checkpoint, &r->height, &r->width, &r->info, e)) return -1;
+    if (!c->images)
+        return err_set(e, ERR_CONFIG, "%s: a network with data consistency needs the scans",
+                       c->checkpoint);
+    if (!(r->acquisition = acquisition_new(c->from, &c->images, 1, e))) return -1;
+    r->normal =
+        (struct normal){acquisition_planes(r->acquisition), r->acquisition, acquisition_row};
+    r->info.unet.normal = &r->normal;
+    return 0;
+}
+
+int reconstructor_open(struct reconstructor *r, const struct reconstructor_conf *c, struct err *e)
+{
+    *r = (struct reconstructor){.batch = c->batch, .height = c->height, .width = c->width};
+    if (reconstructor_describe(c->checkpoint, &r->height, &r->width, &r->info, e) ||
+        (r->info.unet.data_consistency > 0 && make_acquisition(r, c, e)))
+        return -1;
     if (!(r->graph = graph_new())) return err_set(e, ERR_FAILED, "out of memory");
     int x = graph_input(r->graph, "input", r->info.unet.in_channels);
     graph_output(r->graph, unet_build(r->graph, &r->info.unet, x));
     if (graph_seal(r->graph, e) || !(r->params = params_new(r->graph, e)) ||
-        ckpt_load(checkpoint, r->params, false, e))
+        ckpt_load(c->checkpoint, r->params, false, e))
         return -1;
     r->weights = fingerprint(r->params);
     r->plan = plan_new(r->graph, r->params,
-                       (struct plan_conf){.batch = batch,
+                       (struct plan_conf){.batch = r->batch,
                                           .height = r->height,
                                           .width = r->width,
-                                          .precision = nn_precision_in_force(precision)},
+                                          .precision = nn_precision_in_force(c->precision)},
                        e);
     if (!r->plan) return -1;
     struct shape shape;
     r->input = plan_input(r->plan, "input");
+    r->told = plan_input(r->plan, "acquisition");
+    const size_t told = (size_t)r->batch * (size_t)r->height * (size_t)r->width;
+    for (size_t p = 0; r->told && p < told * (size_t)r->normal.channels; p++)
+        r->told[p] = -1.0f; /* a batch that is not full: k-space knows nothing of the rest */
     r->output = plan_output(r->plan, "output", &shape);
     return 0;
 }
@@ -74,7 +93,17 @@ void reconstructor_release(struct reconstructor *r)
     plan_free(r->plan);
     params_free(r->params);
     graph_free(r->graph);
+    acquisition_free(r->acquisition);
     *r = (struct reconstructor){0};
+}
+
+void reconstructor_tell(const struct reconstructor *r, int i, struct undersample *u, int scan)
+{
+    const struct augment none = augment_none();
+    const size_t pixels = (size_t)r->height * (size_t)r->width;
+    if (r->told)
+        acquisition_describe(r->acquisition, u, scan, &none,
+                             r->told + (size_t)i * pixels * (size_t)r->normal.channels);
 }
 
 void reconstructor_run(struct reconstructor *r)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "data/acquisition.h"
 #include "nn/ckpt.h"
 #include "nn/plan.h"
 
@@ -14,8 +15,19 @@ struct reconstructor {
     struct graph *graph;
     struct params *params;
     struct plan *plan;
+    struct acquisition *acquisition; /* NULL: the network has no data consistency */
+    struct normal normal;
     float *input;        /* (batch, height, width, 2), to be filled */
-    const float *output; /* the same, after reconstructor_run */
+    float *told;         /* (batch) acquisitions, filled by reconstructor_tell; NULL: none */
+    const float *output; /* (batch, height, width, 2), after reconstructor_run */
+};
+
+struct reconstructor_conf {
+    const char *checkpoint;
+    int batch, height, width; /* height or width 0: that of the training */
+    enum nn_precision precision;
+    struct undersample_conf from; /* as what it will be given is undersampled; from these: */
+    const struct images *images;  /* prepared; NULL: networks with data consistency are refused */
 };
 
 /* The description alone: ERR_DATA where the file is no checkpoint of train-recon. A height or width
@@ -24,7 +36,8 @@ struct reconstructor {
 int reconstructor_describe(const char *checkpoint, int *height, int *width, struct ckpt_info *info,
                            struct err *e);
 /* Whatever the outcome, the caller releases it in the end. */
-int reconstructor_open(struct reconstructor *r, const char *checkpoint, int batch, int height,
-                       int width, enum nn_precision precision, struct err *e);
+int reconstructor_open(struct reconstructor *r, const struct reconstructor_conf *c, struct err *e);
 void reconstructor_release(struct reconstructor *r);
+/* That input i is the slice which `u` undersampled last. Inputs may be told by several threads. */
+void reconstructor_tell(const struct reconstructor *r, int i, struct undersample *u, int scan);
 void reconstructor_run(struct reconstructor *r);

@@ -1,15 +1,12 @@
 /* Networks of train-recon, applied on the fly: the scans are undersampled, zero-filled, divided by
  * the 95th percentile of the magnitude as in training, passed through, and multiplied back. */
 #include "base/mem.h"
-#include "data/normalise.h"
+#include "data/undersample.h"
 #include "eval/reconstructor.h"
 #include "eval/source.h"
-#include "eval/undersample.h"
 
 #include <math.h>
 #include <stdio.h>
-
-static const double TOP_SHARE = 0.05; /* as in training: the authors' TopMagnitudeNormalizer */
 
 struct network_conf {
     struct cfg_texts checkpoints;
@@ -26,7 +23,6 @@ struct network {
     struct undersample from;
     struct reconstructor net;
     float complex *zero; /* (h, w) */
-    float *scratch;      /* (h, w) */
     size_t pixels;
 };
 
@@ -54,7 +50,6 @@ static void close_network(void *state)
     undersample_release(&n->from);
     reconstructor_release(&n->net);
     mem_free(n->zero);
-    mem_free(n->scratch);
     mem_free(n);
 }
 
@@ -63,12 +58,17 @@ static void *open_network(const void *conf, int k, struct images *im, struct err
     const struct network_conf *c = conf;
     struct network *n = mem_new(1, sizeof *n, e);
     if (!n) return NULL;
+    const struct reconstructor_conf net = {.checkpoint = c->checkpoints.v[k],
+                                           .batch = 1,
+                                           .height = im->height,
+                                           .width = im->width,
+                                           .precision = NN_FP32,
+                                           .from = c->undersample,
+                                           .images = im};
     n->pixels = (size_t)im->height * (size_t)im->width;
     n->zero = mem_new(n->pixels, sizeof *n->zero, e);
-    n->scratch = mem_new(n->pixels, sizeof *n->scratch, e);
-    if (n->zero && n->scratch &&
-        !reconstructor_open(&n->net, c->checkpoints.v[k], 1, im->height, im->width, NN_FP32, e) &&
-        !undersample_init(&n->from, &c->undersample, im, e))
+    if (n->zero && !reconstructor_open(&n->net, &net, e) &&
+        !undersample_init(&n->from, c->undersample, im, e))
         return n;
     close_network(n);
     return NULL;
@@ -77,13 +77,16 @@ static void *open_network(const void *conf, int k, struct images *im, struct err
 static int read(void *state, int i, float *magnitude, struct err *e)
 {
     struct network *n = state;
-    if (undersample_read(&n->from, i, n->zero, e)) return -1;
-    double top = normalise_top_magnitude(n->zero, n->pixels, TOP_SHARE, n->scratch);
+    const struct image at = n->from.images->list[i];
+    const struct mask_key key = undersample_own_mask(&n->from, at.scan);
+    if (undersample_slice(&n->from, at.scan, at.slice, key, n->zero, e)) return -1;
+    const double top = undersample_scale(&n->from, n->zero);
     float scale = top > 0.0 ? (float)top : 1.0f; /* an empty image stays empty */
     for (size_t p = 0; p < n->pixels; p++) {
         n->net.input[2 * p] = crealf(n->zero[p]) / scale;
         n->net.input[2 * p + 1] = cimagf(n->zero[p]) / scale;
     }
+    reconstructor_tell(&n->net, 0, &n->from, at.scan);
     reconstructor_run(&n->net);
     for (size_t p = 0; p < n->pixels; p++)
         magnitude[p] = scale * hypotf(n->net.output[2 * p], n->net.output[2 * p + 1]);

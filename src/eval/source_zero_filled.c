@@ -1,8 +1,8 @@
 /* The undersampled scan itself, zeros for what was not sampled: what a reconstruction starts from.
  */
 #include "base/mem.h"
+#include "data/undersample.h"
 #include "eval/source.h"
-#include "eval/undersample.h"
 
 #include <stdio.h>
 
@@ -48,7 +48,8 @@ static void *open_zero_filled(const void *conf, int k, struct images *im, struct
     if (!z) return NULL;
     z->pixels = (size_t)im->height * (size_t)im->width;
     z->x = mem_new(z->pixels, sizeof *z->x, e);
-    if (z->x && !undersample_init(&z->from, conf, im, e)) return z;
+    if (z->x && !undersample_init(&z->from, *(const struct undersample_conf *)conf, im, e))
+        return z;
     close_zero_filled(z);
     return NULL;
 }
@@ -56,7 +57,9 @@ static void *open_zero_filled(const void *conf, int k, struct images *im, struct
 static int read(void *state, int i, float *magnitude, struct err *e)
 {
     struct zero_filled *z = state;
-    if (undersample_read(&z->from, i, z->x, e)) return -1;
+    const struct image at = z->from.images->list[i];
+    const struct mask_key key = undersample_own_mask(&z->from, at.scan);
+    if (undersample_slice(&z->from, at.scan, at.slice, key, z->x, e)) return -1;
     for (size_t p = 0; p < z->pixels; p++)
         magnitude[p] = cabsf(z->x[p]);
     return 0;

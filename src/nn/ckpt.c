@@ -81,6 +81,9 @@ static int write_info(struct h5 *f, const struct ckpt_info *info, struct err *e)
         h5_set_attr_f64(f, "/", "loss_sum", i.loss_sum, e) ||
         h5_set_attr_f64(f, "/", "loss_mean", i.loss_mean, e))
         return -1;
+    const int steps =
+        i.unet.data_consistency; /* a file that does not say is of a network without */
+    if (steps && h5_set_attr_i64(f, "/", "unet.data_consistency", steps, e)) return -1;
     return h5_set_attr_f64(f, "/", "unet.dropout", i.unet.dropout, e);
 }
 
@@ -124,6 +127,11 @@ static int read_info(const struct h5 *f, struct ckpt_info *out, struct err *e)
     }
     if (read_int(f, "unet.residual", 0, 1, &v, e)) return -1;
     i.unet.residual = v != 0;
+    v = 0;
+    if (h5_attr_has(f, "/", "unet.data_consistency") &&
+        read_int(f, "unet.data_consistency", 0, 1 << 16, &v, e))
+        return -1;
+    i.unet.data_consistency = (int)v;
     if (h5_attr_f64(f, "/", "best_loss", &i.best_loss, e) ||
         h5_attr_f64(f, "/", "loss_sum", &i.loss_sum, e) ||
         h5_attr_f64(f, "/", "loss_mean", &i.loss_mean, e) ||

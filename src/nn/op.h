@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { OP_IN = 2, OP_OUT = 2, OP_PARAMS = 2, OP_CONF = 32, OP_NAME = 48 };
+enum { OP_IN = 3, OP_OUT = 2, OP_PARAMS = 2, OP_CONF = 32, OP_NAME = 48 };
 
 enum op_flag {
     OP_KEEPS_X = 1, /* backward reads x */
@@ -140,4 +140,4 @@ struct op {
 };
 
 extern const struct op op_input, op_conv, op_deconv, op_maxpool, op_avgpool, op_norm, op_relu,
-    op_dropout, op_concat, op_fork, op_add, op_magnitude, op_l2, op_l1, op_blend;
+    op_dropout, op_concat, op_fork, op_add, op_magnitude, op_consistency, op_l2, op_l1, op_blend;

@@ -28,7 +28,7 @@ static int describe(struct params *p, const struct gnode *n, const struct param_
     q->mean = s->mean;
     q->std = s->std;
     q->frozen = n->frozen;
-    q->decays = !n->frozen && n->op != &op_norm;
+    q->decays = !n->frozen && n->op != &op_norm && n->op != &op_consistency;
     q->offset = p->len;
     p->len += q->len;
     p->n++;

@@ -15,7 +15,7 @@ struct param {
     size_t offset, len; /* elements, into every slab */
     float mean, std;    /* of its initial values */
     bool frozen;        /* never changes */
-    bool decays;        /* under weight decay: it is no parameter of a norm */
+    bool decays;        /* under weight decay: it is no parameter of a norm, and no step size */
 };
 
 /* Those that are trained come first in the list and in the slabs, frozen ones behind them. */

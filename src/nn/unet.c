@@ -16,27 +16,27 @@ static const float SLOPE = 0.2f; /* of the fastMRI block's leaky ReLU */
 static const char *const blocks[] = {"context", "fastmri", NULL};
 
 #define UNET_FIELDS(channels, width, depth, order, drop)                                           \
-    {                                                                                              \
-        CFG_INT(struct unet_conf, in_channels, channels, 1, 64, "", "channels of the input"),      \
-            CFG_INT(struct unet_conf, out_channels, channels, 1, 64, "",                           \
-                    "channels of the output"),                                                     \
-            CFG_INT(struct unet_conf, filters, width, 1, 1024, "",                                 \
-                    "filters of the first level; they double from level to level"),                \
-            CFG_INT(struct unet_conf, levels, depth, 1, 8, "",                                     \
-                    "levels; one pooling less than that"),                                         \
-            CFG_CHOICE(                                                                            \
-                struct unet_conf, block, order, blocks,                                            \
-                "order of operators: context (conv, relu twice, group norm) or fastmri (conv, "    \
-                "instance norm, leaky relu, twice)"),                                              \
-            CFG_INT(struct unet_conf, groups, "10", 1, 1024, "",                                   \
-                    "groups of the context block's normalisation; must divide the filters"),       \
-            CFG_REAL(struct unet_conf, dropout, drop, 0, 0.95, "", "probability of dropping"),     \
-            CFG_BOOL(struct unet_conf, residual, "false",                                          \
-                     "the network corrects its input: output = input + what it computes"),         \
-            CFG_END                                                                                \
-    }
-const struct cfg_field unet_ssl_fields[] = UNET_FIELDS("1", "20", "5", "context", "0.1");
-const struct cfg_field unet_recon_fields[] = UNET_FIELDS("2", "32", "4", "fastmri", "0");
+    CFG_INT(struct unet_conf, in_channels, channels, 1, 64, "", "channels of the input"),          \
+        CFG_INT(struct unet_conf, out_channels, channels, 1, 64, "", "channels of the output"),    \
+        CFG_INT(struct unet_conf, filters, width, 1, 1024, "",                                     \
+                "filters of the first level; they double from level to level"),                    \
+        CFG_INT(struct unet_conf, levels, depth, 1, 8, "", "levels; one pooling less than that"),  \
+        CFG_CHOICE(struct unet_conf, block, order, blocks,                                         \
+                   "order of operators: context (conv, relu twice, group norm) or fastmri (conv, " \
+                   "instance norm, leaky relu, twice)"),                                           \
+        CFG_INT(struct unet_conf, groups, "10", 1, 1024, "",                                       \
+                "groups of the context block's normalisation; must divide the filters"),           \
+        CFG_REAL(struct unet_conf, dropout, drop, 0, 0.95, "", "probability of dropping"),         \
+        CFG_BOOL(struct unet_conf, residual, "false",                                              \
+                 "the network corrects its input: output = input + what it computes")
+
+const struct cfg_field unet_ssl_fields[] = {UNET_FIELDS("1", "20", "5", "context", "0.1"), CFG_END};
+const struct cfg_field unet_recon_fields[] = {
+    UNET_FIELDS("2", "32", "4", "fastmri", "0"),
+    CFG_INT(struct unet_conf, data_consistency, "0", 0, 16, "steps",
+            "of gradient descent behind the UNet that bring its output closer to the samples, each "
+            "with a trained step size; 0: none (docs/training.md)"),
+    CFG_END};
 
 static int dropped(struct graph *g, const struct unet_conf *c, int x)
 {
@@ -76,6 +76,19 @@ static int up(struct graph *g, const struct unet_conf *c, int x, const char *nam
     return nn_leaky_relu(g, nn_instancenorm(g, x, norm, false), SLOPE);
 }
 
+static int consistent(struct graph *g, const struct unet_conf *c, int x, int zero_filled)
+{
+    char name[32];
+    if (c->data_consistency == 0) return x;
+    if (!c->normal) return graph_fail(g, "data consistency without an acquisition");
+    const int acquisition = graph_input(g, "acquisition", c->normal->channels);
+    for (int k = 1; k <= c->data_consistency; k++) {
+        snprintf(name, sizeof name, "consistency%d", k);
+        x = nn_consistency(g, x, zero_filled, acquisition, name, c->normal);
+    }
+    return x;
+}
+
 int unet_build(struct graph *g, const struct unet_conf *c, int x)
 {
     enum { MOST = 16 };
@@ -96,7 +109,8 @@ int unet_build(struct graph *g, const struct unet_conf *c, int x)
         x = block(g, c, nn_concat(g, x, skip[l - 1]), name, filters, 0);
     }
     x = nn_conv(g, x, "output", c->out_channels, 1, true);
-    return graph_name(g, c->residual ? nn_add(g, x, input) : x, "output");
+    if (c->residual) x = nn_add(g, x, input);
+    return graph_name(g, consistent(g, c, x, input), "output");
 }
 
 int unet_size_multiple(const struct unet_conf *c)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/cfg.h"
+#include "nn/consistency.h"
 #include "nn/graph.h"
 
 enum unet_block { UNET_BLOCK_CONTEXT, UNET_BLOCK_FASTMRI };
@@ -21,7 +22,10 @@ struct unet_conf {
     int block;  /* enum unet_block; see unet.c for the two orders of operators */
     int groups; /* of group normalisation (context block); must divide the filters */
     double dropout;
-    bool residual; /* the output is a correction of the input, added to it */
+    bool residual;               /* the output is a correction of the input, added to it */
+    int data_consistency;        /* steps of it behind the rest (consistency.h); needs 2 channels */
+    const struct normal *normal; /* for them, by whoever has the images; not configured. It outlives
+                                    the graph. */
 };
 
 extern const struct cfg_field unet_ssl_fields[]; /* defaults: 1 -> 1, 20 filters, 5 levels, context
@@ -29,7 +33,9 @@ extern const struct cfg_field unet_ssl_fields[]; /* defaults: 1 -> 1, 20 filters
 extern const struct cfg_field
     unet_recon_fields[]; /* 2 -> 2, 32 filters, 4 levels, fastMRI block: 1,923,714 parameters */
 
-/* Appends the network to g, reading value x; returns the output value, named "output". */
+/* Appends the network to g, reading value x; returns the output value, named "output". With steps
+ * of data consistency x must be the zero-filled image, and there is another input, "acquisition",
+ * of normal->channels; parameters are consistencyK.lambda for K = 1, 2, … */
 int unet_build(struct graph *g, const struct unet_conf *conf, int x);
 /* Height and width must be multiples of this. */
 int unet_size_multiple(const struct unet_conf *conf);

@@ -1,9 +1,9 @@
 #include "train/estimate.h"
 
 #include "base/progress.h"
-#include "base/rng.h"
 #include "nn/step.h"
 #include "train/pace.h"
+#include "train/samples.h"
 
 #include <math.h>
 
@@ -14,13 +14,6 @@ struct cost {     /* seconds */
     double image; /* forward alone, of one image */
     size_t state; /* bytes of a checkpoint */
 };
-
-static void fill(float *x, size_t len, uint32_t stream)
-{
-    struct rng r = rng_make(1, RNG_TEST, 0, stream);
-    for (size_t i = 0; i < len; i++)
-        x[i] = (float)rng_normal(&r);
-}
 
 /* A part of a step, as many images as go at once, tells the cost of all parts. */
 static void time_part(struct step *s, struct params *p, const struct fit_conf *c, int parts,
@@ -63,8 +56,7 @@ static int measure(const struct unet_conf *unet, const struct fit_conf *c,
         step_free(s);
         shape.batch = at_once;
         if ((ok = (s = step_new(g, p, shape, at_once, e)) != NULL)) {
-            fill(step_input(s, "input"), (size_t)at_once * pixels * (size_t)unet->in_channels, 0);
-            fill(step_input(s, "target"), (size_t)at_once * pixels * (size_t)unet->out_channels, 1);
+            samples_invent(s, unet, (size_t)at_once * pixels);
             time_part(s, p, c, parts, out);
         }
     }

@@ -4,9 +4,9 @@
 #include "base/par.h"
 #include "base/peak.h"
 #include "base/progress.h"
-#include "base/rng.h"
 #include "nn/dn.h"
 #include "nn/step.h"
+#include "train/samples.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,14 +19,6 @@ static void heading(const struct params *p, enum nn_precision precision, FILE *o
 {
     fprintf(out, "%zu parameters; precision %s, threads %d, isa %s, oneDNN %s\n", p->trained_len,
             nn_precisions[precision], par_threads(), dn_isa_name(dn_isa()), dn_version());
-}
-
-static void fill(struct step *step, const char *name, size_t len, uint32_t stream)
-{
-    struct rng r = rng_make(SEED, RNG_TEST, 0, stream);
-    float *x = step_input(step, name);
-    for (size_t i = 0; i < len; i++)
-        x[i] = (float)rng_normal(&r);
 }
 
 /* Trains for a few seconds; returns the steps, and the least seconds of one into *least. */
@@ -50,8 +42,7 @@ static void measure_and_print(struct step *step, struct params *p, const struct 
 {
     const double before = peak_fma_gflops(PEAK_SECONDS);
     struct plan_yardstick y = {0};
-    fill(step, "input", pixels * (size_t)unet->in_channels, 0);
-    fill(step, "target", pixels * (size_t)unet->out_channels, 1);
+    samples_invent(step, unet, pixels);
     const int steps = run_steps(step, p, &c->adam, &y.step_seconds);
     const double after = peak_fma_gflops(PEAK_SECONDS);
     y.peak_gflops = fmax(before, after);

@@ -84,6 +84,8 @@ static void feed(struct trainer *t, const struct batch *b)
     const struct sample_source *s = &t->task->train;
     memcpy(step_input(t->step, "input"), b->input, n * s->input_len * sizeof(float));
     memcpy(step_input(t->step, "target"), b->target, n * s->target_len * sizeof(float));
+    float *acquisition = step_input(t->step, "acquisition");
+    if (acquisition) memcpy(acquisition, b->mask, n * s->mask_len * sizeof(float));
 }
 
 static double optimise(struct trainer *t)

@@ -1,10 +1,13 @@
 /* train-recon config.yaml */
 #include "base/cli.h"
+#include "data/acquisition.h"
 #include "train/estimate.h"
 #include "train/explain.h"
 #include "train/fit.h"
 #include "train/recon.h"
 #include "train/sets.h"
+
+#include <stdio.h>
 
 struct conf {
     const char *run;
@@ -38,32 +41,62 @@ static int check(const void *conf, const struct cli *cli, struct err *e)
         return err_set(e, ERR_CONFIG,
                        "reconstruction has two channels, real and imaginary, in and out");
     if (augment_check(&c->augment, c->data.height, c->data.width, e)) return -1;
+    if (recon_check(&c->network, &c->augment, e)) return -1;
     if (sets_check(&c->data, e)) return -1;
     return fit_check(&c->fit, &c->network, c->data.height, c->data.width, e);
+}
+
+/* The network where there are no scans: of as many coils as fastMRI's knees have. */
+enum { COILS = 15 };
+struct example {
+    struct unet_conf network;
+    struct normal normal;
+    struct acquisition *acquisition;
+};
+
+static int example_init(struct example *x, const struct conf *c, struct err *e)
+{
+    *x = (struct example){.network = c->network};
+    if (c->network.data_consistency == 0) return 0;
+    if (!(x->acquisition = acquisition_example(COILS, c->data.width, e))) return -1;
+    x->normal =
+        (struct normal){acquisition_planes(x->acquisition), x->acquisition, acquisition_row};
+    x->network.normal = &x->normal;
+    printf("# data consistency: times are for %d coils\n", COILS);
+    return 0;
 }
 
 static int estimate(const void *conf, const struct cli *cli, struct err *e)
 {
     const struct conf *c = conf;
-    return estimate_training(&c->network, &c->fit, &c->data, cli, e);
+    struct example x;
+    const int bad =
+        example_init(&x, c, e) || estimate_training(&x.network, &c->fit, &c->data, cli, e);
+    acquisition_free(x.acquisition);
+    return bad ? -1 : 0;
 }
 
 static int explain(const void *conf, const struct cli *cli, struct err *e)
 {
     const struct conf *c = conf;
-    return explain_training(&c->network, &c->fit, c->data.height, c->data.width, cli, e);
+    struct example x;
+    const int bad = example_init(&x, c, e) ||
+                    explain_training(&x.network, &c->fit, c->data.height, c->data.width, cli, e);
+    acquisition_free(x.acquisition);
+    return bad ? -1 : 0;
 }
 
 static int run(const void *conf, const struct cli *cli, struct err *e)
 {
     const struct conf *c = conf;
+    const struct undersample_conf from = {c->mask, c->mask_on, c->seed};
     struct run dir = {.lock = -1};
     struct sets sets = {0};
     struct recon *recon = NULL;
-    int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change(&c->fit), e) ||
-              sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
-              !(recon = recon_new(c->mask, c->mask_on, &c->augment, &c->data.jsense, &c->network,
-                                  c->seed, &sets.train, &sets.validation, e));
+    int bad =
+        run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change(&c->fit), e) ||
+        sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
+        !(recon = recon_new(from, &c->augment, &c->network, &sets.train, &sets.validation, e));
     if (!bad && !cli->quiet) recon_print_masks(recon);
     bad = bad || fit(recon_task(recon), &c->fit, c->seed, &dir, cli, e) ||
           sets_report(&sets, dir.dir, e);

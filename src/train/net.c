@@ -48,6 +48,7 @@ static int encoder_of(const struct ssfd_loss_conf *c, struct unet_conf *unet, ch
     *unet = info.unet;
     unet->dropout = 0.0;    /* the metric has none */
     unet->residual = false; /* that concerns the output, which is cut */
+    unet->data_consistency = 0;
     return unet_tap(unet, c->layer, tap, e) ? err_wrap(e, "fit.ssfd.layer") : 0;
 }
 

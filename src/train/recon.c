@@ -1,56 +1,46 @@
 #include "train/recon.h"
 
 #include "base/mem.h"
-#include "data/fft.h"
-#include "data/normalise.h"
-#include "data/zerofill.h"
+#include "data/acquisition.h"
 #include "train/samples.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static const double TOP_SHARE = 0.05; /* the authors' TopMagnitudeNormalizer */
-
 struct side { /* the training or the validation images, each used by a reader thread of its own */
     struct images *images;
-    struct zerofill zerofill;
-    struct masks *masks;
-    const struct augment_conf *augment; /* NULL: none, and one mask a file */
-    uint64_t seed;
-    float *keep, *scratch;            /* as large as the largest mask, and image */
-    float complex *raw, *zero, *full; /* zero-filled at the scan's size; both at the image size */
+    struct undersample from;
+    const struct augment_conf *augment;    /* NULL: none, and one mask a file */
+    const struct acquisition *acquisition; /* NULL: the network is not told */
+    float complex *zero, *full;
 };
 
 struct recon {
     struct task task;
     struct side train, validation;
+    struct acquisition *acquisition; /* of both, where there is data consistency */
+    struct normal normal;
 };
 
-static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target, float *mask,
-                struct err *e)
+static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target,
+                float *acquisition, struct err *e)
 {
-    (void)mask;
     struct side *s = ctx;
     struct images *im = s->images;
-    struct image at = im->list[index];
-    const struct scan *scan = &im->scans.list[at.scan];
-    struct mask_key key = s->augment ? mask_key_of_sample(s->seed, epoch, index)
-                                     : mask_key_of_file(s->seed, scan->path);
-    int mask_h, mask_w;
-    zerofill_mask_size(s->zerofill.mask_on, scan, &mask_h, &mask_w);
-    if (masks_draw(s->masks, key, mask_h, mask_w, s->keep, e) ||
-        images_read(im, (int)index, s->full, e) ||
-        zerofill_slice(&s->zerofill, scan, &im->cache[at.scan], at.slice, s->keep, s->raw, e))
+    const struct image at = im->list[index];
+    const uint64_t seed = s->from.conf.seed;
+    const struct mask_key key = s->augment ? mask_key_of_sample(seed, epoch, index)
+                                           : undersample_own_mask(&s->from, at.scan);
+    if (images_read(im, (int)index, s->full, e) ||
+        undersample_slice(&s->from, at.scan, at.slice, key, s->zero, e))
         return -1;
-    image_fit(s->raw, scan->height, scan->width, s->zero, im->height, im->width);
-    size_t n = (size_t)im->height * (size_t)im->width;
-    double scale = normalise_top_magnitude(s->zero, n, TOP_SHARE, s->scratch);
-    struct augment a =
-        s->augment ? augment_draw(s->augment, s->seed, epoch, index) : augment_none();
+    const double scale = undersample_scale(&s->from, s->zero);
+    struct augment a = s->augment ? augment_draw(s->augment, seed, epoch, index) : augment_none();
     if (scale > 0.0) a.factor *= (float)(1.0 / scale); /* an empty image stays empty */
     augment_apply(&a, (const float *)s->zero, im->height, im->width, 2, input);
     augment_apply(&a, (const float *)s->full, im->height, im->width, 2, target);
+    if (s->acquisition) acquisition_describe(s->acquisition, &s->from, at.scan, &a, acquisition);
     return 0;
 }
 
@@ -106,39 +96,20 @@ static void tiles(const struct task *t, const float *input, const float *output,
     }
 }
 
-static int side_init(struct side *s, struct images *images, const struct jsense_conf *jsense,
-                     struct cfg_pick mask, int mask_on, const struct augment_conf *augment,
-                     uint64_t seed, struct err *e)
+static int side_init(struct side *s, struct images *images, struct undersample_conf from,
+                     const struct augment_conf *augment, struct err *e)
 {
-    *s = (struct side){.images = images, .augment = augment, .seed = seed};
-    if (!(s->masks = masks_new(mask, e))) return -1;
-    size_t n = (size_t)images->height * (size_t)images->width, largest = n, masked = 0;
-    for (int i = 0; i < images->scans.n; i++) {
-        const struct scan *scan = &images->scans.list[i];
-        size_t pixels = (size_t)scan->height * (size_t)scan->width;
-        if (pixels > largest) largest = pixels;
-        int h, w;
-        zerofill_mask_size(mask_on, scan, &h, &w);
-        if ((size_t)h * (size_t)w > masked) masked = (size_t)h * (size_t)w;
-        if (!masks_plan(s->masks, h, w, e)) return err_wrap(e, "%s", scan->path);
-    }
-    s->zerofill.conf = *jsense;
-    s->zerofill.mask_on = mask_on;
-    s->keep = mem_new(masked, sizeof *s->keep, e);
-    s->raw = mem_new(largest, sizeof *s->raw, e);
-    s->scratch = mem_new(n, sizeof *s->scratch, e);
+    const size_t n = (size_t)images->height * (size_t)images->width;
+    *s = (struct side){.images = images, .augment = augment};
+    if (undersample_init(&s->from, from, images, e)) return -1;
     s->zero = mem_new(n, sizeof *s->zero, e);
     s->full = mem_new(n, sizeof *s->full, e);
-    return s->keep && s->raw && s->scratch && s->zero && s->full ? 0 : -1;
+    return s->zero && s->full ? 0 : -1;
 }
 
 static void side_release(struct side *s)
 {
-    zerofill_release(&s->zerofill);
-    masks_free(s->masks);
-    mem_free(s->keep);
-    mem_free(s->raw);
-    mem_free(s->scratch);
+    undersample_release(&s->from);
     mem_free(s->zero);
     mem_free(s->full);
 }
@@ -153,25 +124,50 @@ static void name_sample(const struct task *t, bool validation, uint32_t index, c
 static struct sample_source source(struct side *s)
 {
     size_t pixels = (size_t)s->images->height * (size_t)s->images->width;
-    return (struct sample_source){s, (uint32_t)s->images->n, 2 * pixels, 2 * pixels, 0, make};
+    size_t planes = s->acquisition ? (size_t)acquisition_planes(s->acquisition) : 0;
+    return (struct sample_source){s,          (uint32_t)s->images->n, 2 * pixels,
+                                  2 * pixels, planes * pixels,        make};
 }
 
-struct recon *recon_new(struct cfg_pick mask, int mask_on, const struct augment_conf *augment,
-                        const struct jsense_conf *jsense, const struct unet_conf *unet,
-                        uint64_t seed, struct images *train, struct images *validation,
-                        struct err *e)
+static int make_consistent(struct recon *r, const struct augment_conf *augment, struct err *e)
+{
+    const struct images *const sets[] = {r->train.images, r->validation.images};
+    if (recon_check(&r->task.unet, augment, e) ||
+        !(r->acquisition = acquisition_new(r->train.from.conf, sets, 2, e)))
+        return -1;
+    r->train.acquisition = r->validation.acquisition = r->acquisition;
+    r->normal =
+        (struct normal){acquisition_planes(r->acquisition), r->acquisition, acquisition_row};
+    r->task.unet.normal = &r->normal;
+    return 0;
+}
+
+int recon_check(const struct unet_conf *unet, const struct augment_conf *augment, struct err *e)
+{
+    if (unet->data_consistency == 0 || !augment->turn) return 0;
+    err_set(e, ERR_CONFIG,
+            "augment.turn turns the columns of k-space into rows, of which data consistency knows "
+            "nothing");
+    return err_hint(e, "set augment.turn to false, or network.data_consistency to 0");
+}
+
+struct recon *recon_new(struct undersample_conf from, const struct augment_conf *augment,
+                        const struct unet_conf *unet, struct images *train,
+                        struct images *validation, struct err *e)
 {
     struct recon *r = mem_new(1, sizeof *r, e);
     if (!r) return NULL;
+    r->task.unet = *unet;
     if (augment_check(augment, train->height, train->width, e) ||
-        side_init(&r->train, train, jsense, mask, mask_on, augment, seed, e) ||
-        side_init(&r->validation, validation, jsense, mask, mask_on, NULL, seed, e)) {
+        side_init(&r->train, train, from, augment, e) ||
+        side_init(&r->validation, validation, from, NULL, e) ||
+        (unet->data_consistency > 0 && make_consistent(r, augment, e))) {
         recon_free(r);
         return NULL;
     }
     r->task = (struct task){
         .name = "recon",
-        .unet = *unet,
+        .unet = r->task.unet,
         .height = train->height,
         .width = train->width,
         .train = source(&r->train),
@@ -191,18 +187,16 @@ struct recon *recon_new(struct cfg_pick mask, int mask_on, const struct augment_
     return r;
 }
 
-void recon_print_masks(const struct recon *r)
+void recon_print_masks(struct recon *r)
 {
-    const struct side *sides[] = {&r->train, &r->validation};
+    struct side *const sides[] = {&r->train, &r->validation};
     char line[256], last[256] = "";
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < sides[k]->images->scans.n; i++) {
-            const struct scan *s = &sides[k]->images->scans.list[i];
-            int h, w;
-            zerofill_mask_size(sides[k]->zerofill.mask_on, s, &h, &w);
-            const struct mask_plan *p = masks_plan(sides[k]->masks, h, w, NULL);
+            struct undersample *u = &sides[k]->from;
+            const struct mask_plan *p = undersample_plan(u, &u->images->scans.list[i], NULL);
             if (!p) continue;
-            masks_describe(sides[k]->masks, p, line, sizeof line);
+            masks_describe(u->masks, p, line, sizeof line);
             if (strcmp(line, last)) fprintf(stderr, "undersampling: %s\n", line);
             memcpy(last, line, sizeof last);
         }
@@ -213,6 +207,7 @@ void recon_free(struct recon *r)
     if (!r) return;
     side_release(&r->train);
     side_release(&r->validation);
+    acquisition_free(r->acquisition);
     mem_free(r);
 }
 

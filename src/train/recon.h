@@ -5,19 +5,18 @@
 #pragma once
 
 #include "data/augment.h"
-#include "data/images.h"
-#include "data/mask.h"
-#include "data/zerofill.h"
+#include "data/undersample.h"
 #include "train/task.h"
 
 struct recon;
-/* Borrows the images. `mask` is one of mask_kinds with its configuration, drawn on k-space as
- * `mask_on` says (data/zerofill.h); `jsense` is that of the references. */
-struct recon *recon_new(struct cfg_pick mask, int mask_on, const struct augment_conf *augment,
-                        const struct jsense_conf *jsense, const struct unet_conf *unet,
-                        uint64_t seed, struct images *train, struct images *validation,
-                        struct err *e);
+/* Borrows the images. The masks of the training are drawn by the seed of `from`, sample and epoch.
+ */
+struct recon *recon_new(struct undersample_conf from, const struct augment_conf *augment,
+                        const struct unet_conf *unet, struct images *train,
+                        struct images *validation, struct err *e);
 void recon_free(struct recon *r);
+/* Whether data consistency, where it is asked for, goes with the augmentation: ERR_CONFIG. */
+int recon_check(const struct unet_conf *unet, const struct augment_conf *augment, struct err *e);
 /* What the masks keep, a line for every size of image in the sets, to stderr. */
-void recon_print_masks(const struct recon *r);
+void recon_print_masks(struct recon *r);
 const struct task *recon_task(const struct recon *r);

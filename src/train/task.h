@@ -11,8 +11,10 @@ enum { TASK_MAX_SCORES = 8, TASK_MAX_TILES = 6 };
 struct task {
     const char *name; /* "ssl", "recon": in checkpoints */
     struct unet_conf unet;
-    int height, width;               /* of every sample */
-    struct sample_source train;      /* input (h, w, in), target (h, w, out), mask (mask_len) */
+    int height, width; /* of every sample */
+    /* input (h, w, in), target (h, w, out), mask (mask_len): the network's input "acquisition",
+     * where it has one. */
+    struct sample_source train;
     struct sample_source validation; /* the same every time */
 
     /* A number for the sets of scans, the same only for the same ones; 0: not known. */

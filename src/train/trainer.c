@@ -22,7 +22,8 @@ static bool same_network(const struct ckpt_info *a, const struct ckpt_info *b)
     return !strcmp(a->task, b->task) && a->height == b->height && a->width == b->width &&
            u->in_channels == v->in_channels && u->out_channels == v->out_channels &&
            u->filters == v->filters && u->levels == v->levels && u->block == v->block &&
-           u->groups == v->groups && u->dropout == v->dropout && u->residual == v->residual;
+           u->groups == v->groups && u->dropout == v->dropout && u->residual == v->residual &&
+           u->data_consistency == v->data_consistency;
 }
 
 /* Whether a state is one of this training, which begins as `fresh`. */

@@ -106,6 +106,8 @@ static void measure(struct validation *v, const struct batch *b, double *sums, d
     const float *output = plan_output(v->plan, "output", NULL);
     memcpy(plan_input(v->plan, "input"), b->input, s->input_len * sizeof(float));
     memcpy(plan_input(v->plan, "target"), b->target, s->target_len * sizeof(float));
+    float *acquisition = plan_input(v->plan, "acquisition");
+    if (acquisition) memcpy(acquisition, b->mask, s->mask_len * sizeof(float));
     plan_forward(v->plan, (struct step_key){0});
     *loss += plan_loss(v->plan);
     t->measure(t, b->input, output, b->target, b->mask, sums);

@@ -150,6 +150,14 @@ static const struct unet_conf small = {.in_channels = 2,
                                        .groups = 1,
                                        .block = UNET_BLOCK_FASTMRI};
 
+static int open_net(struct reconstructor *r, const char *path, int batch, int h, int w,
+                    struct err *e)
+{
+    const struct reconstructor_conf c = {
+        .checkpoint = path, .batch = batch, .height = h, .width = w, .precision = NN_FP32};
+    return reconstructor_open(r, &c, e);
+}
+
 static void a_checkpoint_becomes_a_reconstructor(void **state)
 {
     (void)state;
@@ -160,7 +168,7 @@ static void a_checkpoint_becomes_a_reconstructor(void **state)
     close(mkstemp(path));
     params_free(save_checkpoint(path, "recon", &small, &g));
     graph_free(g);
-    if (reconstructor_open(&r, path, 2, 0, 0, NN_FP32, &e)) fail_msg("%s", e.text);
+    if (open_net(&r, path, 2, 0, 0, &e)) fail_msg("%s", e.text);
     assert_int_equal(r.height, 32); /* as it was trained */
     for (int i = 0; i < 2 * 32 * 32 * 2; i++)
         r.input[i] = sinf(0.1f * (float)(i % (32 * 32 * 2)));
@@ -168,17 +176,17 @@ static void a_checkpoint_becomes_a_reconstructor(void **state)
     assert_memory_equal(r.output, r.output + 32 * 32 * 2, 32 * 32 * 2 * sizeof(float));
     uint64_t weights = r.weights;
     reconstructor_release(&r);
-    assert_int_equal(reconstructor_open(&r, path, 1, 64, 32, NN_FP32, &e), 0);
+    assert_int_equal(open_net(&r, path, 1, 64, 32, &e), 0);
     assert_true(r.weights == weights);
     reconstructor_release(&r);
 
-    assert_int_equal(reconstructor_open(&r, path, 1, 34, 32, NN_FP32, &e), -1);
+    assert_int_equal(open_net(&r, path, 1, 34, 32, &e), -1);
     assert_int_equal(e.code, ERR_CONFIG);
     assert_non_null(strstr(e.hint, "36")); /* the next height that fits */
     reconstructor_release(&r);
     params_free(save_checkpoint(path, "ssl", &small, &g));
     graph_free(g);
-    assert_int_equal(reconstructor_open(&r, path, 1, 32, 32, NN_FP32, &e), -1);
+    assert_int_equal(open_net(&r, path, 1, 32, 32, &e), -1);
     assert_int_equal(e.code, ERR_DATA);
     assert_non_null(strstr(e.hint, "train-recon"));
     reconstructor_release(&r);

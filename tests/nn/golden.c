@@ -104,8 +104,8 @@ void golden_param(const char *name, int rank, const int *dim, double *x)
 
 struct unet_conf golden_conf(bool ssl)
 {
-    return ssl ? (struct unet_conf){1, 1, 4, 3, UNET_BLOCK_CONTEXT, 2, 0, false}
-               : (struct unet_conf){2, 2, 4, 3, UNET_BLOCK_FASTMRI, 0, 0, false};
+    return ssl ? (struct unet_conf){1, 1, 4, 3, UNET_BLOCK_CONTEXT, 2, 0, .residual = false}
+               : (struct unet_conf){2, 2, 4, 3, UNET_BLOCK_FASTMRI, 0, 0, .residual = false};
 }
 
 struct shape golden_input(bool ssl)

@@ -17,9 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct unet_conf small = {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1, false};
+static const struct unet_conf small = {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1, .residual = false};
 static const struct ckpt_info info = {"ssl",
-                                      {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1, false},
+                                      {1, 2, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.1, .residual = false},
                                       1234,
                                       0.0625,
                                       1000,

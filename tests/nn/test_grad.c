@@ -304,12 +304,12 @@ static void test_unets(void **state)
 {
     (void)state;
     const struct unet_conf confs[] = {
-        {1, 1, 4, 3, UNET_BLOCK_CONTEXT, 2, 0, false},
-        {3, 2, 6, 2, UNET_BLOCK_CONTEXT, 3, 0, false},
-        {1, 1, 5, 1, UNET_BLOCK_CONTEXT, 1, 0, false},
-        {2, 2, 4, 3, UNET_BLOCK_FASTMRI, 1, 0, false},
-        {1, 3, 5, 2, UNET_BLOCK_FASTMRI, 1, 0, false},
-        {2, 2, 3, 4, UNET_BLOCK_FASTMRI, 1, 0, false},
+        {1, 1, 4, 3, UNET_BLOCK_CONTEXT, 2, 0, .residual = false},
+        {3, 2, 6, 2, UNET_BLOCK_CONTEXT, 3, 0, .residual = false},
+        {1, 1, 5, 1, UNET_BLOCK_CONTEXT, 1, 0, .residual = false},
+        {2, 2, 4, 3, UNET_BLOCK_FASTMRI, 1, 0, .residual = false},
+        {1, 3, 5, 2, UNET_BLOCK_FASTMRI, 1, 0, .residual = false},
+        {2, 2, 3, 4, UNET_BLOCK_FASTMRI, 1, 0, .residual = false},
     };
     enum { CONFS = sizeof confs / sizeof *confs };
     for (const struct mode *m = modes; m < modes + MODES; m++)

@@ -25,7 +25,7 @@ static void check(const char *what, struct twin *t)
 static void test_plans_share_parameters(void **state)
 {
     (void)state;
-    const struct unet_conf conf = {2, 1, 4, 2, UNET_BLOCK_CONTEXT, 2, 0, false};
+    const struct unet_conf conf = {2, 1, 4, 2, UNET_BLOCK_CONTEXT, 2, 0, .residual = false};
     static const struct shape shapes[] = {
         {1, 8, 8, 2}, {7, 6, 4, 2}, {2, 16, 10, 2}, {1, 12, 8, 2}};
     enum { PLANS = 4 };

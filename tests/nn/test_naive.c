@@ -137,8 +137,8 @@ static void test_operators(void **state)
 static void test_unets(void **state)
 {
     (void)state;
-    const struct unet_conf context = {1, 1, 2, 2, UNET_BLOCK_CONTEXT, 2, 0.1, false};
-    const struct unet_conf fastmri = {2, 2, 2, 2, UNET_BLOCK_FASTMRI, 0, 0.1, false};
+    const struct unet_conf context = {1, 1, 2, 2, UNET_BLOCK_CONTEXT, 2, 0.1, .residual = false};
+    const struct unet_conf fastmri = {2, 2, 2, 2, UNET_BLOCK_FASTMRI, 0, 0.1, .residual = false};
     struct naive_step steps[NAIVE_STEPS];
     naive_unet(&context, steps);
     check_net("context UNet", steps, (struct shape){2, 6, 4, 1});

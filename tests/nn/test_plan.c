@@ -60,9 +60,9 @@ void *__wrap_mmap64(void *at, size_t n, int prot, int flags, int fd, long offset
 enum { PRECISIONS = 3 };
 static const enum nn_precision precisions[PRECISIONS] = {NN_FP32, NN_FP32_DIRECT, NN_BF16};
 
-static const struct unet_conf ssl = {1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1, false};
-static const struct unet_conf recon = {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0, false};
-static const struct unet_conf tiny = {1, 1, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.3, false};
+static const struct unet_conf ssl = {1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1, .residual = false};
+static const struct unet_conf recon = {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0, .residual = false};
+static const struct unet_conf tiny = {1, 1, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.3, .residual = false};
 
 static struct graph *unet_graph(const struct unet_conf *c, bool loss)
 {

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct unet_conf ssl = {1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1, false};
-static const struct unet_conf recon = {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0, false};
+static const struct unet_conf ssl = {1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1, .residual = false};
+static const struct unet_conf recon = {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0, .residual = false};
 
 static struct graph *build(const struct unet_conf *c, struct err *e)
 {
@@ -48,9 +48,9 @@ static void test_counts(void **state)
     (void)state;
     assert_int_equal(count(ssl), 3034381);
     assert_int_equal(count(recon), 1923714);
-    assert_int_equal(count((struct unet_conf){2, 2, 32, 5, UNET_BLOCK_FASTMRI, 10, 0.0, false}),
+    assert_int_equal(count((struct unet_conf){2, 2, 32, 5, UNET_BLOCK_FASTMRI, 10, 0.0, .residual = false}),
                      7756418);
-    assert_int_equal(count((struct unet_conf){1, 1, 8, 1, UNET_BLOCK_CONTEXT, 2, 0.5, false}),
+    assert_int_equal(count((struct unet_conf){1, 1, 8, 1, UNET_BLOCK_CONTEXT, 2, 0.5, .residual = false}),
                      8 * 9 + 8 + 64 * 9 + 8 + 16 + 8 + 1);
 }
 

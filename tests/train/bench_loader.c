@@ -110,8 +110,8 @@ static int run(bool recon, const char *path, long samples, struct err *e)
     struct cfg *cfg = cfg_load(fields, &c, path, NULL, 0, e);
     int bad = !cfg || sets_open(&sets, &c.data, true, e);
     if (!bad && recon)
-        bad = !(r = recon_new(c.mask, c.mask_on, &c.augment, &c.data.jsense, &c.network, c.seed,
-                              &sets.train, &sets.validation, e));
+        bad = !(r = recon_new((struct undersample_conf){c.mask, c.mask_on, c.seed}, &c.augment,
+                              &c.network, &sets.train, &sets.validation, e));
     else if (!bad)
         bad = !(s = ssl_new(&c.patches, &c.augment, &c.network, c.seed, &sets.train,
                             &sets.validation, e));

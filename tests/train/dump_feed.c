@@ -159,8 +159,8 @@ static int run(struct tool *t, bool ssl, struct err *e)
     if (ssl)
         t->ssl = ssl_new(&c->patches, &c->augment, &c->network, c->seed, train, validation, e);
     else if ((t->masks = masks_new(c->mask, e)))
-        t->recon = recon_new(c->mask, c->mask_on, &c->augment, &c->data.jsense, &c->network,
-                             c->seed, train, validation, e);
+        t->recon = recon_new((struct undersample_conf){c->mask, c->mask_on, c->seed}, &c->augment,
+                             &c->network, train, validation, e);
     if (!t->keep || (!t->ssl && !t->recon)) return -1;
     t->task = ssl ? ssl_task(t->ssl) : recon_task(t->recon);
     const long steps = c->fit.steps;

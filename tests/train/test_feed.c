@@ -67,8 +67,8 @@ static int feed_begin(void **state)
         sets_open(&feed.sets, &c->data, true, &e) ||
         !(feed.ssl = ssl_new(&c->patches, &c->augment, &c->ssl, 3, &feed.sets.train,
                              &feed.sets.validation, &e)) ||
-        !(feed.recon = recon_new(c->mask, MASK_CROPPED, &c->augment, &c->data.jsense, &c->recon, 3,
-                                 &feed.sets.train, &feed.sets.validation, &e))) {
+        !(feed.recon = recon_new((struct undersample_conf){c->mask, MASK_CROPPED, 3}, &c->augment,
+                                 &c->recon, &feed.sets.train, &feed.sets.validation, &e))) {
         printf("%s\n", e.text);
         return -1;
     }
@@ -239,8 +239,9 @@ static void masks_on_either_k_space(void **state)
     (void)state;
     struct err e = {0};
     struct conf *c = &feed.conf;
-    struct recon *acquired = recon_new(c->mask, MASK_ACQUIRED, &c->augment, &c->data.jsense,
-                                       &c->recon, 3, &feed.sets.train, &feed.sets.validation, &e);
+    struct recon *acquired =
+        recon_new((struct undersample_conf){c->mask, MASK_ACQUIRED, 3}, &c->augment, &c->recon,
+                  &feed.sets.train, &feed.sets.validation, &e);
     assert_non_null(acquired);
     enum { N = 2 * SIDE * SIDE };
     float a[N], b[N], target[N];

@@ -21,8 +21,8 @@
 #include <cmocka.h>
 
 enum { N = 32, PIXELS = N * N };
-static const struct unet_conf ssl = {1, 1, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.5, false};
-static const struct unet_conf recon = {2, 2, 4, 2, UNET_BLOCK_FASTMRI, 1, 0.0, true};
+static const struct unet_conf ssl = {1, 1, 4, 3, UNET_BLOCK_CONTEXT, 2, 0.5, .residual = false};
+static const struct unet_conf recon = {2, 2, 4, 2, UNET_BLOCK_FASTMRI, 1, 0.0, .residual = true};
 static char path[64] = "/tmp/ssfd-test-net-XXXXXX";
 
 /* An encoder with weights by seed, saved; its tap's graph and parameters stay. */
