@@ -9,7 +9,7 @@
 enum { X, Z, ACQUISITION };
 enum { ROWS = 8 }; /* that share work space */
 
-int nn_consistency(struct graph *g, int x, int z, int acquisition, const char *name,
+int nn_consistency(struct graph *g, int x, int z, int acquisition, const char *name, float lambda,
                    const struct normal *normal)
 {
     if (graph_channels(g, x) != 2 || graph_channels(g, z) != 2)
@@ -18,16 +18,16 @@ int nn_consistency(struct graph *g, int x, int z, int acquisition, const char *n
     if (graph_channels(g, acquisition) != normal->channels)
         return graph_fail(g, "an acquisition of %d channels, where there should be %d",
                           graph_channels(g, acquisition), normal->channels);
-    return graph_add(
-        g, &(struct node_spec){.op = &op_consistency,
-                               .name = name,
-                               .nin = 3,
-                               .in = {x, z, acquisition},
-                               .channels = 2,
-                               .nparams = 1,
-                               .param = {{.suffix = "lambda", .rank = 1, .dim = {1}, .mean = 1.0f}},
-                               .conf = normal,
-                               .conf_size = sizeof *normal});
+    return graph_add(g, &(struct node_spec){
+                            .op = &op_consistency,
+                            .name = name,
+                            .nin = 3,
+                            .in = {x, z, acquisition},
+                            .channels = 2,
+                            .nparams = 1,
+                            .param = {{.suffix = "lambda", .rank = 1, .dim = {1}, .mean = lambda}},
+                            .conf = normal,
+                            .conf_size = sizeof *normal});
 }
 
 static int consistency_infer(struct node *n, struct err *e)

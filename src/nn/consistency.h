@@ -2,7 +2,7 @@
  *
  *     y = x - lambda (N x - z),   N = A^H A,   z = A^H b
  *
- * with a trained step size lambda that begins at 1. Everything is linear, so images may be scaled.
+ * with a trained step size lambda. Everything is linear, so images may be scaled.
  * N is self-adjoint; what else it is, the one who hands it in knows (data/acquisition.h). Backward:
  * dx = dy - lambda N dy, dz = lambda dy, dlambda = -sum dy (N x - z). */
 #pragma once
@@ -20,6 +20,6 @@ struct normal {   /* N, acting on each row of an image of complex numbers, (re, 
 };
 
 /* x and z of 2 channels; `acquisition` is an input of the graph. The step size is the parameter
- * "NAME.lambda". */
-int nn_consistency(struct graph *g, int x, int z, int acquisition, const char *name,
+ * "NAME.lambda", which begins as `lambda`. */
+int nn_consistency(struct graph *g, int x, int z, int acquisition, const char *name, float lambda,
                    const struct normal *normal);

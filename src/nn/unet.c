@@ -76,6 +76,9 @@ static int up(struct graph *g, const struct unet_conf *c, int x, const char *nam
     return nn_leaky_relu(g, nn_instancenorm(g, x, norm, false), SLOPE);
 }
 
+/* Steps of sizes between 0 and 2 bring no image further from the samples, as the eigenvalues of N
+ * are between 0 and 1. On a quadratic they commute, so that equal sizes would have equal gradients
+ * and stay equal: they begin spread over that range. */
 static int consistent(struct graph *g, const struct unet_conf *c, int x, int zero_filled)
 {
     char name[32];
@@ -84,7 +87,8 @@ static int consistent(struct graph *g, const struct unet_conf *c, int x, int zer
     const int acquisition = graph_input(g, "acquisition", c->normal->channels);
     for (int k = 1; k <= c->data_consistency; k++) {
         snprintf(name, sizeof name, "consistency%d", k);
-        x = nn_consistency(g, x, zero_filled, acquisition, name, c->normal);
+        const float lambda = 2.0f * (float)k / (float)(c->data_consistency + 1);
+        x = nn_consistency(g, x, zero_filled, acquisition, name, lambda, c->normal);
     }
     return x;
 }

@@ -145,6 +145,52 @@ static void a_killed_run_goes_on(void **state)
                        more));
 }
 
+/* Training, resuming, reconstructing and a study, of a network that is told the acquisition. */
+static void data_consistency(void **state)
+{
+    (void)state;
+    static struct outcome trained;
+    const char *dc = "train-recon train.yaml --quiet --set network.data_consistency=2 "
+                     "--set augment.flip=true --set network.residual=true --set fit.steps=60";
+    trained = *shell_run("%s --set run=dc", dc);
+    succeeds(&trained);
+    const struct outcome *o =
+        shell_run("%s --set run=dc-cut & pid=$!; "
+                  "while kill -0 $pid && ! [ -e dc-cut/last.h5 ]; do sleep 0.02; done; "
+                  "kill -TERM $pid; wait $pid",
+                  dc);
+    assert_int_equal(o->code, 75);
+    succeeds(shell_run("%s --set run=dc-cut --resume && cmp dc/last.h5 dc-cut/last.h5 && "
+                       "cmp dc/metrics.jsonl dc-cut/metrics.jsonl",
+                       dc));
+    fails(shell_run("train-recon train.yaml --quiet --set run=dc --resume"), 78,
+          "data_consistency");
+    const char *apply = "reconstruct reconstruct.yaml --set checkpoint=dc/last.h5 --set output";
+    o = shell_run("%s=dc-out", apply);
+    succeeds(o);
+    assert_true(fabs(printed(o, "psnr") - printed(&trained, "val_psnr")) < 1e-3);
+    assert_true(printed(o, "psnr") > printed(o, "zero_filled_psnr"));
+    succeeds(shell_run("%s=dc-one --threads 1 && cmp dc-out/slices.csv dc-one/slices.csv", apply));
+    shell_write("study.yaml", "output: study\n"
+                              "data: {scans: [scans/test], cache: references, slices: all}\n"
+                              "study: {kind: qc, focus: ssim, against: [psnr],\n"
+                              "        metrics: {psnr: {}, ssim: {}},\n"
+                              "        reconstructions: {network: {checkpoints: [dc/last.h5]}}}\n");
+    const char *psnr = "awk -F, '/^knee/ { printf \"%s %d %.3f\\n\", $1, $2, $'";
+    succeeds(shell_run("eval-study study.yaml --quiet && "
+                       "%s'6 }' study/scores.csv | sort >a && "
+                       "%s'3 }' dc-out/slices.csv | sort >b && test $(wc -l <a) = 10 && cmp a b",
+                       psnr, psnr));
+    succeeds(shell_run("train-recon train.yaml --set network.data_consistency=1 --set run=none "
+                       "--explain | grep consistency1"));
+    succeeds(shell_run("train-recon train.yaml --set network.data_consistency=1 --set run=none "
+                       "--check | grep '15 coils'"));
+    fails(shell_run("%s --set run=none --set augment.turn=true", dc), 78, "augment.turn");
+    fails(shell_run("%s --set run=none --set mask=poisson", dc), 78, "mask of columns");
+    fails(shell_run("%s=none --set mask=poisson", apply), 78, "mask of columns");
+    fails(shell_run("%s=none --set data.width=48", apply), 78, "data.width");
+}
+
 static void bad_input(void **state)
 {
     (void)state;
@@ -181,11 +227,9 @@ static void bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_and_tables),
-        cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(what_is_there_is_kept),
-        cmocka_unit_test(a_killed_run_goes_on),
-        cmocka_unit_test(bad_input),
+        cmocka_unit_test(files_and_tables),      cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(what_is_there_is_kept), cmocka_unit_test(a_killed_run_goes_on),
+        cmocka_unit_test(data_consistency),      cmocka_unit_test(bad_input),
     };
     return cmocka_run_group_tests(tests, setup, shell_teardown);
 }

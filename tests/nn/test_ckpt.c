@@ -122,7 +122,14 @@ static void test_round_trip(void **state)
     assert_int_equal(i.width, 256);
     assert_true(i.loss_count == 7 && i.loss_mean == 0.5 && i.stale == 3 && i.validated == 1100 &&
                 i.encoder == 42);
-    assert_true(i.images == 0xfedcba9876543210);
+    assert_true(i.images == 0xfedcba9876543210 && i.unet.data_consistency == 0);
+    i.unet.data_consistency = 3;
+    if (ckpt_save(path, p, &i, &e) || ckpt_read_info(path, &i, &e)) fail_msg("%s", e.text);
+    assert_int_equal(i.unet.data_consistency, 3);
+    i.unet.data_consistency = -1;
+    assert_int_equal(ckpt_save(path, p, &i, &e), 0);
+    assert_int_equal(ckpt_read_info(path, &i, &e), -1);
+    assert_non_null(strstr(e.text, "attribute 'unet.data_consistency' is -1"));
     params_free(p);
     params_free(q);
 }

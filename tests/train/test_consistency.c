@@ -40,8 +40,8 @@ static struct net net_new(struct plan_conf conf)
     const int x = graph_input(g, "input", 2), told = graph_input(g, "acquisition", PLANES);
     const int z = nn_conv(g, x, "b", 2, 1, false);
     int y = nn_conv(g, x, "a", 2, 1, false);
-    y = nn_consistency(g, y, z, told, "first", &t.normal);
-    y = nn_consistency(g, y, z, told, "second", &t.normal);
+    y = nn_consistency(g, y, z, told, "first", 1.0f, &t.normal);
+    y = nn_consistency(g, y, z, told, "second", 1.0f, &t.normal);
     graph_output(g, graph_name(g, y, "y"));
     graph_output(g, nn_l2(g, y, graph_input(g, "target", 2)));
     if (graph_seal(g, &e)) fail_msg("%s", e.text);
@@ -290,6 +290,7 @@ static void test_unet(void **state)
         char name[32];
         snprintf(name, sizeof name, "consistency%d.lambda", k);
         assert_true(fabsf(p->grad[params_find(p, name)->offset] - 8.0f) < 1e-5f);
+        assert_true(p->val[params_find(p, name)->offset] == 0.5f * (float)k);
     }
     step_free(s);
     params_free(p);
@@ -307,7 +308,7 @@ static void test_mistakes(void **state)
         const int x = graph_input(g, "x", wrong == 0 ? 3 : 2);
         const int z = graph_input(g, "z", wrong == 1 ? 1 : 2);
         const int told = graph_input(g, "acquisition", wrong == 2 ? 5 : 7);
-        graph_output(g, graph_name(g, nn_consistency(g, x, z, told, "c", &normal), "y"));
+        graph_output(g, graph_name(g, nn_consistency(g, x, z, told, "c", 1.0f, &normal), "y"));
         assert_int_equal(graph_seal(g, &e), -1);
         assert_int_equal(e.code, ERR_CONFIG);
         graph_free(g);
