@@ -161,14 +161,10 @@ static void transform_columns(struct fft_fit *f, const float complex *kspace, in
                f->columns + (size_t)((first + i + h - centre) % h) * BLOCK, size);
 }
 
-void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float complex *image)
+/* `lines`, transformed, and of them what is kept. */
+static void transform_lines(struct fft_fit *f, float complex *image)
 {
     const int w = f->w, centre = w / 2;
-    for (int j = centre; j < w; j += BLOCK)
-        transform_columns(f, kspace, j, least(BLOCK, w - j), j - centre);
-    for (int j = 0; j < centre; j += BLOCK)
-        transform_columns(f, kspace, j, least(BLOCK, centre - j), j + w - centre);
-
     const float scale = (float)(1.0 / sqrt((double)f->h * (double)w));
     const int first = (w - f->cols) / 2, top = (f->oh - f->rows) / 2, left = (f->ow - f->cols) / 2;
     if (f->rows < f->oh || f->cols < f->ow)
@@ -184,6 +180,51 @@ void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float compl
         for (int j = wrap; j < f->cols; j++)
             to[j] = line[first + j - centre] * scale;
     }
+}
+
+void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float complex *image)
+{
+    const int w = f->w, centre = w / 2;
+    for (int j = centre; j < w; j += BLOCK)
+        transform_columns(f, kspace, j, least(BLOCK, w - j), j - centre);
+    for (int j = 0; j < centre; j += BLOCK)
+        transform_columns(f, kspace, j, least(BLOCK, centre - j), j + w - centre);
+    transform_lines(f, image);
+}
+
+/* Columns [0, n) of `columns` are those of k-space whose numbers are in from[]. */
+static void transform_gathered(struct fft_fit *f, const float complex *kspace, const int *from,
+                               int n)
+{
+    const int h = f->h, centre = h / 2, first = (h - f->rows) / 2;
+    if (n < BLOCK) memset(f->columns, 0, (size_t)h * BLOCK * sizeof *f->columns);
+    for (int i = 0; i < h; i++) {
+        const float complex *row = kspace + (size_t)((i + centre) % h) * (size_t)f->w;
+        for (int k = 0; k < n; k++)
+            f->columns[i * BLOCK + k] = row[from[k]];
+    }
+    fftwf_execute(f->down);
+    for (int i = 0; i < f->rows; i++) {
+        const float complex *row = f->columns + (size_t)((first + i + h - centre) % h) * BLOCK;
+        float complex *line = f->lines + (size_t)i * (size_t)f->stride;
+        for (int k = 0; k < n; k++)
+            line[(from[k] + f->w - f->w / 2) % f->w] = row[k];
+    }
+}
+
+void fft_fit_inverse_kept(struct fft_fit *f, const float *keep, const float complex *kspace,
+                          float complex *image)
+{
+    int from[BLOCK], n = 0;
+    memset(f->lines, 0, (size_t)f->rows * (size_t)f->stride * sizeof *f->lines);
+    for (int j = 0; j < f->w; j++) {
+        if (keep[j] != 0.0f) from[n++] = j;
+        if (n == BLOCK || (n > 0 && j == f->w - 1)) {
+            transform_gathered(f, kspace, from, n);
+            n = 0;
+        }
+    }
+    transform_lines(f, image);
 }
 
 struct fft_mask {

@@ -21,6 +21,10 @@ struct fft_fit;
 struct fft_fit *fft_fit_new(int h, int w, int oh, int ow, struct err *e);
 void fft_fit_free(struct fft_fit *f);
 void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float complex *image);
+/* The same as if the columns of which keep (w) is 0 were 0: only the others are read and
+ * transformed along. keep is 1 elsewhere. */
+void fft_fit_inverse_kept(struct fft_fit *f, const float *keep, const float complex *kspace,
+                          float complex *image);
 
 /* Drops columns of the k-space of an image (h, w), in place: the transform along the rows, the
  * samples of which keep (w) is 0 set to 0, and back. Which the shifts of a centred transform would

@@ -47,12 +47,18 @@ static bool same_rows(const float *keep, int h, int w)
     return true;
 }
 
-static void mask_raw(struct zerofill *z, const struct scan *s, const float *keep)
+/* What is acquired with the mask, as images. */
+static void images_of_masked(struct zerofill *z, const struct scan *s, const float *keep)
 {
     size_t samples = (size_t)s->readout * (size_t)s->phase;
+    if (same_rows(keep, s->readout, s->phase)) {
+        reference_images_kept(&z->of, keep, z->raw);
+        return;
+    }
     for (size_t c = 0; c < (size_t)s->coils; c++)
         for (size_t i = 0; i < samples; i++)
             z->raw[c * samples + i] *= keep[i];
+    reference_images(&z->of, z->raw);
 }
 
 static void mask_images(struct zerofill *z, const float *keep)
@@ -91,9 +97,12 @@ int zerofill_slice(struct zerofill *z, const struct scan *scan, const struct ref
 {
     struct reference *r = &z->of;
     if (prepare(z, scan, e) || read_slice(z, scan, cache, slice, e)) return -1;
-    if (z->mask_on == MASK_ACQUIRED) mask_raw(z, scan, keep);
-    reference_images(r, z->raw);
-    if (z->mask_on == MASK_CROPPED) mask_images(z, keep);
+    if (z->mask_on == MASK_ACQUIRED) {
+        images_of_masked(z, scan, keep);
+    } else {
+        reference_images(r, z->raw);
+        mask_images(z, keep);
+    }
     if (z->maps)
         coils_combine(z->maps, r->images, r->coils, r->height, r->width, out);
     else

@@ -1,7 +1,8 @@
 /* The reconstruction task (paper section 2.1): from the zero-filled, coil-combined image of an
  * undersampled scan to the JSENSE-combined image of the full one. Complex images as two channels,
  * both divided by the 95th percentile of the zero-filled magnitude. A new mask for every image and
- * epoch in training; in validation one that depends on the scan alone. */
+ * epoch in training; in validation one that depends on the scan alone. With data consistency a
+ * sample's mask is its acquisition (data/acquisition.h). */
 #pragma once
 
 #include "data/augment.h"

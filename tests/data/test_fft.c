@@ -194,6 +194,32 @@ static void test_fft_fit(void **state)
     }
 }
 
+/* Columns that are left out are columns of zeros, to the bit: all, none, some of them. */
+static void test_fft_fit_kept(void **state)
+{
+    (void)state;
+    const int cases[][4] = {{64, 37, 32, 32}, {31, 20, 15, 24}, {9, 50, 20, 11}, {5, 3, 7, 5}};
+    for (int k = 0; k < 4; k++)
+        for (int every = 0; every < 5; every++) {
+            const int h = cases[k][0], w = cases[k][1], oh = cases[k][2], ow = cases[k][3];
+            float complex x[64 * 50], zeroed[64 * 50], got[32 * 32], want[32 * 32];
+            float keep[50];
+            fill(x, (size_t)(h * w), (uint32_t)k);
+            fill(got, (size_t)(oh * ow), 9);
+            for (int j = 0; j < w; j++)
+                keep[j] = every && j % every == 0;
+            for (int i = 0; i < h * w; i++)
+                zeroed[i] = keep[i % w] != 0.0f ? x[i] : 0.0f;
+            struct fft_fit *fit = fft_fit_new(h, w, oh, ow, &e);
+            fft_fit_inverse(fit, x, want); /* leaves what must not be found */
+            fft_fit_inverse_kept(fit, keep, x, got);
+            fft_fit_inverse(fit, zeroed, want);
+            for (int i = 0; i < oh * ow; i++)
+                assert_true(got[i] == want[i]);
+            fft_fit_free(fit);
+        }
+}
+
 /* A few frequencies by matrix are those of the whole transform. */
 static void test_dft(void **state)
 {
@@ -238,6 +264,7 @@ int main(void)
         cmocka_unit_test(test_repeatable),
         cmocka_unit_test(test_fit),
         cmocka_unit_test(test_fft_fit),
+        cmocka_unit_test(test_fft_fit_kept),
         cmocka_unit_test(test_dft),
         cmocka_unit_test(test_coils),
     };
