@@ -272,6 +272,7 @@ static int configured(const struct command *c, struct options *o, struct err *e)
                                 .command = c->name,
                                 .config_path = c->positional ? NULL : o->argument,
                                 .fields = c->fields,
+                                .conf_size = c->conf_size,
                                 .resume = o->resume,
                                 .quiet = o->quiet,
                                 .threads = par_threads()};

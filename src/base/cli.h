@@ -12,6 +12,7 @@ struct cli {               /* what every command gets besides its configuration 
     const char *command;
     const char *config_path; /* NULL for a command without a configuration file */
     const struct cfg_field *fields;
+    size_t conf_size; /* of the struct that they describe */
     bool resume, quiet;
     int threads; /* of a parallel region: --threads, or what the system gives */
 };

@@ -33,6 +33,18 @@ static char *resolved(const struct cli *cli, const void *conf, size_t *len, stru
     return NULL;
 }
 
+/* The configuration a run was started with, with the defaults of keys that have come since: a new
+ * key's default is what was done before there was the key. Where it cannot be read, as it is. */
+static char *as_of_today(const struct cli *cli, const char *was, size_t len)
+{
+    void *conf = mem_new(1, cli->conf_size, NULL);
+    struct cfg *cfg = conf ? cfg_parse(cli->fields, conf, "", was, len, NULL, 0, NULL) : NULL;
+    char *text = cfg ? resolved(cli, conf, &len, NULL) : NULL;
+    cfg_free(cfg);
+    mem_free(conf);
+    return text;
+}
+
 static int check_resumed(const struct run *r, const struct cli *cli, const char *text,
                          const char *const *may_change, struct err *e)
 {
@@ -41,7 +53,9 @@ static int check_resumed(const struct run *r, const struct cli *cli, const char 
     if (run_path(r, "config.resolved.yaml", path, sizeof path, e) ||
         !(was = io_read_text(path, 1 << 20, &len, e)))
         return -1;
-    int bad = changes_check(was, text, may_change, cli->command, e);
+    char *now = as_of_today(cli, was, len);
+    int bad = changes_check(now ? now : was, text, may_change, cli->command, e);
+    free(now);
     mem_free(was);
     return bad ? err_wrap(e, "%s", r->dir) : 0;
 }

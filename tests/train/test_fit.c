@@ -219,7 +219,11 @@ static void one_training_at_a_time(void **state)
     struct toy_conf conf = {0};
     struct err e = {0};
     struct cfg *cfg = cfg_load(toy_fields, &conf, NULL, NULL, 0, &e);
-    struct cli cli = {.cfg = cfg, .command = "test", .fields = toy_fields, .quiet = true};
+    struct cli cli = {.cfg = cfg,
+                      .command = "test",
+                      .fields = toy_fields,
+                      .conf_size = sizeof conf,
+                      .quiet = true};
     const char *const *free_keys = fit_may_change(&conf.fit);
     struct run first, second;
     assert_int_equal(run_begin(&first, dir, &cli, &conf, 5, free_keys, &e), 0);
@@ -266,6 +270,33 @@ static void what_may_change_and_what_not(void **state)
     assert_non_null(strstr(scans.err.text, "the scans behind data.train"));
     mem_free(short_one.val), mem_free(other.val), mem_free(straight.val);
     mem_free(longer.val), mem_free(scans.val);
+}
+
+static void edit_resolved(const char *name, const char *sed)
+{
+    char command[600];
+    snprintf(command, sizeof command, "sed -i '%s' '%s/%s/config.resolved.yaml'", sed, folder,
+             name);
+    assert_int_equal(system(command), 0);
+}
+
+/* A key that there was not yet when the run was started had its default then; one that there is no
+ * more is named. */
+static void keys_that_come_and_go(void **state)
+{
+    (void)state;
+    struct toy_outcome first = train("keys", false, fine, "fit.steps=10");
+    edit_resolved("keys", "/clip:/d");
+    struct toy_outcome clipped = train("keys", true, fine, "fit.steps=10", "fit.clip=1");
+    assert_int_equal(clipped.code, ERR_CONFIG);
+    assert_non_null(strstr(clipped.err.text, "fit.clip was 0, is 1"));
+    struct toy_outcome as_before = train("keys", true, fine, "fit.steps=10");
+    assert_int_equal(as_before.code, 0);
+    edit_resolved("keys", "$a forgotten: 3");
+    struct toy_outcome forgotten = train("keys", true, fine, "fit.steps=10");
+    assert_int_equal(forgotten.code, ERR_CONFIG);
+    assert_non_null(strstr(forgotten.err.text, "forgotten was 3, is none"));
+    mem_free(first.val), mem_free(clipped.val), mem_free(as_before.val), mem_free(forgotten.val);
 }
 
 static void a_cosine_cannot_get_longer(void **state)
@@ -322,6 +353,7 @@ int main(void)
         cmocka_unit_test(one_training_at_a_time),
         cmocka_unit_test(what_is_there_is_not_overwritten),
         cmocka_unit_test(what_may_change_and_what_not),
+        cmocka_unit_test(keys_that_come_and_go),
         cmocka_unit_test(a_cosine_cannot_get_longer),
         cmocka_unit_test(a_directory_that_cannot_be_written_is_refused_at_once),
         cmocka_unit_test(sizes_that_cannot_be_halved_are_refused),

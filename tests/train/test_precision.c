@@ -131,7 +131,8 @@ static struct losses train(const char *precision)
         steps, every, products, "fit.patience=0", "fit.pictures=0", "fit.schedule.kind=cosine"};
     struct cfg *cfg = cfg_load(fields, &conf, NULL, sets, sizeof sets / sizeof *sets, &e);
     assert_non_null(cfg);
-    const struct cli cli = {.cfg = cfg, .command = "test", .fields = fields, .quiet = true};
+    const struct cli cli = {
+        .cfg = cfg, .command = "test", .fields = fields, .conf_size = sizeof conf, .quiet = true};
     struct run run;
     snprintf(dir, sizeof dir, "%s/%s", folder, precision);
     if (run_begin(&run, dir, &cli, &conf, 5, fit_may_change(&conf.fit), &e) ||

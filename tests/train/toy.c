@@ -120,8 +120,12 @@ struct toy_outcome toy_train(const char *dir, bool resume, struct toy toy, const
     struct run run = {.lock = -1};
     char path[512];
     struct cfg *cfg = cfg_load(toy_fields, &conf, NULL, all, n, &o.err);
-    struct cli cli = {
-        .cfg = cfg, .command = "toy", .fields = toy_fields, .resume = resume, .quiet = true};
+    struct cli cli = {.cfg = cfg,
+                      .command = "toy",
+                      .fields = toy_fields,
+                      .conf_size = sizeof conf,
+                      .resume = resume,
+                      .quiet = true};
     const bool bad = !cfg ||
                      run_begin(&run, dir, &cli, &conf, 5, fit_may_change(&conf.fit), &o.err) ||
                      fit(&task, &conf.fit, 5, &run, &cli, &o.err);
