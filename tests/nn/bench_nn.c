@@ -40,8 +40,9 @@
 
 enum { WORDS = 12, DECISIONS = 64 };
 
-static const struct unet_conf nets[] = {{1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1, .residual = false},
-                                        {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0, .residual = false}};
+static const struct unet_conf nets[] = {
+    {1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1, .residual = false},
+    {2, 2, 32, 4, UNET_BLOCK_FASTMRI, 10, 0.0, .residual = false}};
 static const struct adam_conf adam = {1e-3, 0.9, 0.999, 1e-8, 0.0, ADAM_DECOUPLED};
 
 struct job {

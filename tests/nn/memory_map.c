@@ -9,7 +9,8 @@
 
 static struct graph *unet(bool training)
 {
-    static const struct unet_conf conf = {1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1, .residual = false};
+    static const struct unet_conf conf = {
+        1, 1, 20, 5, UNET_BLOCK_CONTEXT, 10, 0.1, .residual = false};
     struct graph *g = graph_new();
     const int y = unet_build(g, &conf, graph_input(g, "input", 1));
     graph_output(g, training ? nn_l2(g, y, graph_input(g, "target", 1)) : y);

@@ -21,8 +21,9 @@ struct setting {
     struct step *step;
 };
 
-static const struct unet_conf nets[] = {{1, 1, 20, 3, UNET_BLOCK_CONTEXT, 10, 0.3, .residual = false},
-                                        {2, 2, 8, 2, UNET_BLOCK_FASTMRI, 1, 0.0, .residual = false}};
+static const struct unet_conf nets[] = {
+    {1, 1, 20, 3, UNET_BLOCK_CONTEXT, 10, 0.3, .residual = false},
+    {2, 2, 8, 2, UNET_BLOCK_FASTMRI, 1, 0.0, .residual = false}};
 
 static struct setting make(const struct unet_conf *net, int at_once)
 {

@@ -48,10 +48,12 @@ static void test_counts(void **state)
     (void)state;
     assert_int_equal(count(ssl), 3034381);
     assert_int_equal(count(recon), 1923714);
-    assert_int_equal(count((struct unet_conf){2, 2, 32, 5, UNET_BLOCK_FASTMRI, 10, 0.0, .residual = false}),
-                     7756418);
-    assert_int_equal(count((struct unet_conf){1, 1, 8, 1, UNET_BLOCK_CONTEXT, 2, 0.5, .residual = false}),
-                     8 * 9 + 8 + 64 * 9 + 8 + 16 + 8 + 1);
+    assert_int_equal(
+        count((struct unet_conf){2, 2, 32, 5, UNET_BLOCK_FASTMRI, 10, 0.0, .residual = false}),
+        7756418);
+    assert_int_equal(
+        count((struct unet_conf){1, 1, 8, 1, UNET_BLOCK_CONTEXT, 2, 0.5, .residual = false}),
+        8 * 9 + 8 + 64 * 9 + 8 + 16 + 8 + 1);
 }
 
 /* The default of a field, as text. */
