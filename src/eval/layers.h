@@ -6,7 +6,7 @@
 
 struct layers_conf {
     struct cfg_picks reconstructions, metrics;
-    struct cfg_texts layers;
+    struct cfg_texts references, layers;
     const char *against;
     int resamples;
 };
@@ -42,5 +42,5 @@ struct layers {
 
 int layers_measure(struct layers *l, uint64_t seed, struct err *e); /* fills result */
 int layers_tables(const struct layers *l, struct err *e);           /* correlations.csv */
-json_t *layers_summary(const struct layers *l, json_t *claims);
+json_t *layers_summary(const struct layers *l);
 int layers_figures(const struct layers *l, struct err *e); /* layers, contrasts */

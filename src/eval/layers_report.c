@@ -127,9 +127,9 @@ static void claim_all(const struct layers *l, json_t *claims)
                    .held = claim_above(r->silhouette_drop, 0.0)});
 }
 
-json_t *layers_summary(const struct layers *l, json_t *claims)
+json_t *layers_summary(const struct layers *l)
 {
-    json_t *summary = json_object(), *methods = json_object();
+    json_t *summary = json_object(), *methods = json_object(), *claims = json_array();
     pairs_summary(&l->pairs, "layers", summary);
     for (int m = 0; m < l->pairs.methods; m++) {
         json_t *list = json_object();
@@ -142,6 +142,6 @@ json_t *layers_summary(const struct layers *l, json_t *claims)
     json_object_set_new(summary, "against", json_string(l->pairs.scorers.list[l->against].name));
     json_object_set_new(summary, "resamples", json_integer(l->conf->resamples));
     json_object_set_new(summary, "layers", methods);
-    json_object_set(summary, "claims", claims);
+    json_object_set_new(summary, "claims", claims);
     return summary;
 }

@@ -74,8 +74,9 @@ static void *open_network(const void *conf, int k, struct images *im, struct err
     return NULL;
 }
 
-static int read(void *state, int i, float *magnitude, struct err *e)
+static int read(void *state, int i, const float *reference, float *magnitude, struct err *e)
 {
+    (void)reference;
     struct network *n = state;
     if (undersample_read(&n->from, i, n->zero, e)) return -1;
     double top = normalise_top_magnitude(n->zero, n->pixels, TOP_SHARE, n->scratch);

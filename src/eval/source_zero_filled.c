@@ -53,8 +53,9 @@ static void *open_zero_filled(const void *conf, int k, struct images *im, struct
     return NULL;
 }
 
-static int read(void *state, int i, float *magnitude, struct err *e)
+static int read(void *state, int i, const float *reference, float *magnitude, struct err *e)
 {
+    (void)reference;
     struct zero_filled *z = state;
     if (undersample_read(&z->from, i, z->x, e)) return -1;
     for (size_t p = 0; p < z->pixels; p++)

@@ -177,17 +177,14 @@ static int write_results(struct perturbation *s, struct err *e)
     const struct study_env *env = s->env;
     int example = perturbation_typical(s, e);
     json_t *summary = NULL;
-    int rc = example < 0 || study_open_output(env, e) || perturbation_tables(s, e) ||
-                     perturbation_figure(s, example, e)
-                 ? -1
-                 : 0;
-    if (rc == 0) {
+    int failed = example < 0 || study_open_output(env, e) || perturbation_tables(s, e) ||
+                 perturbation_figure(s, example, e);
+    if (!failed) {
         summary = perturbation_summary(s, example);
-        rc = report_curves(env, "Metrics under perturbations", perturbation_curves(s), summary, e);
+        failed =
+            report_curves(env, "Metrics under perturbations", perturbation_curves(s), summary, e);
     }
-    if (rc == 0) return study_close_output(env, summary, e);
-    json_decref(summary);
-    return -1;
+    return study_close_output(env, failed, summary, e);
 }
 
 static void release(struct perturbation *s)
