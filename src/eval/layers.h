@@ -31,6 +31,7 @@ struct layers_result { /* of one method */
     struct layer_stats layer[SCORERS_MAX];
     /* The first layer minus the last: |Spearman| over all, silhouette. */
     struct interval spearman_drop, silhouette_drop;
+    struct interval least_step; /* of |Spearman| from a layer to the next: the smallest fall */
 };
 
 struct layers {

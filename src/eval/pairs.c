@@ -62,6 +62,18 @@ int pairs_picture(const struct pairs *p, int image, int method, enum picture wha
                    what == PICTURE_DIFFERENCE ? "_difference" : "");
 }
 
+void pairs_range(const struct pairs *p, int method, int metric, double *low, double *high)
+{
+    *low = INFINITY;
+    *high = -INFINITY;
+    for (int i = 0; i < p->images; i++) {
+        double v = pairs_at(p, i, method, metric);
+        if (!isfinite(v)) continue;
+        *low = fmin(*low, v);
+        *high = fmax(*high, v);
+    }
+}
+
 int pairs_select(const struct pairs *p, int method, int contrast, int *image)
 {
     int n = 0;

@@ -64,6 +64,9 @@ extern const char *const contrast_names[]; /* by enum contrast: "unknown", "non-
 /* Images of method `method` in which every score is finite, of one contrast or (-1) of all. */
 int pairs_select(const struct pairs *p, int method, int contrast, int *image);
 
+/* The least and the largest finite score of a method by a metric. */
+void pairs_range(const struct pairs *p, int method, int metric, double *low, double *high);
+
 /* scores.csv: a line an image and method. methods.csv: means of each method with intervals, and
  * paired differences from the first. */
 int pairs_tables(const struct pairs *p, struct err *e);

@@ -27,8 +27,10 @@ struct qc_disagreement {
 };
 
 struct qc_roc { /* of a metric as a detector of one kind of defect, or (-1) of any */
-    int metric, kind, bad, good;
-    struct interval auc, over_focus; /* over_focus: focus minus this metric, paired */
+    int metric, kind, bad, good, bad_scans; /* images, and scans of the bad ones */
+    /* Without an interval where fewer than FEWEST_SCANS scans are bad, or fewer good: resampled,
+     * so few say little. over_focus: focus minus this metric, paired. */
+    struct interval auc, over_focus;
     struct interval
         alone; /* AUC among the images that every other metric ranks in its better half */
     double p;
@@ -36,6 +38,8 @@ struct qc_roc { /* of a metric as a detector of one kind of defect, or (-1) of a
     struct roc_point *curve;
     int points;
 };
+
+enum { FEWEST_SCANS = 5 };
 
 struct qc {
     const struct qc_conf *conf;

@@ -169,16 +169,17 @@ static json_t *describe_rocs(const struct qc *q)
     for (int r = 0; r < q->rocs; r++) {
         const struct qc_roc *c = &q->roc[r];
         json_t *j = study_interval(c->auc);
-        fprintf(q->pairs.env->out, "defect %s: AUC of %s %.3f [%.3f, %.3f], %d of %d images\n",
+        fprintf(q->pairs.env->out,
+                "defect %s: AUC of %s %.3f [%.3f, %.3f], %d of %d images, %d scans\n",
                 qc_kind_name(q, c->kind), metric_of(q, c->metric)->name, c->auc.mean, c->auc.low,
-                c->auc.high, c->bad, c->bad + c->good);
+                c->auc.high, c->bad, c->bad + c->good, c->bad_scans);
         json_t *alone = study_interval(c->alone);
         json_object_set_new(alone, "bad", json_integer(c->alone_bad));
         json_object_set_new(alone, "good", json_integer(c->alone_good));
-        json_t *more =
-            json_pack("{s:s, s:s, s:i, s:i, s:o, s:o}", "defect", qc_kind_name(q, c->kind),
-                      "metric", metric_of(q, c->metric)->name, "bad", c->bad, "good", c->good, "p",
-                      study_number(c->p), "where_others_rank_well", alone);
+        json_t *more = json_pack("{s:s, s:s, s:i, s:i, s:i, s:o, s:o}", "defect",
+                                 qc_kind_name(q, c->kind), "metric", metric_of(q, c->metric)->name,
+                                 "bad", c->bad, "bad_scans", c->bad_scans, "good", c->good, "p",
+                                 study_number(c->p), "where_others_rank_well", alone);
         json_object_update(j, more);
         json_decref(more);
         json_array_append_new(list, j);

@@ -110,7 +110,7 @@ struct sample { /* of the first method: points of scans that the truth knows */
     const struct qc *q;
     int kind, n, *point;
     double *x;
-    int *bad;
+    int *bad, *scan; /* beside x */
 };
 
 /* Points with other defects than the one in question are neither good nor bad. `alone`: only those
@@ -126,6 +126,7 @@ static int gather(struct sample *s, const int *item, int count, int metric, bool
         if (!bad && defects != 0) continue;
         if (alone && worst_of_others(q, point, metric) >= 0.0) continue;
         s->x[n] = -q->pairs.scorers.list[metric].metric->better * score_of(q, point, metric);
+        s->scan[n] = q->pairs.env->images->list[q->point[point].image].scan;
         s->bad[n++] = bad;
     }
     return n;
@@ -148,21 +149,44 @@ static int statistic(void *ctx, const int *item, int count, double *value, struc
     return 0;
 }
 
+/* Scans that have bad (or good) ones among the first n of s->bad, as gather left them, by s->scan.
+ */
+static int count_scans(const struct sample *s, int n, bool bad)
+{
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        bool first = (s->bad[i] != 0) == bad;
+        for (int k = 0; k < i && first; k++)
+            first = (s->bad[k] != 0) != bad || s->scan[k] != s->scan[i];
+        count += first;
+    }
+    return count;
+}
+
+/* The AUC over what gather left, of group sizes `g`, with its interval `v` if scans are enough. */
+static struct interval trust(const struct sample *s, int n, struct interval v)
+{
+    if (count_scans(s, n, true) < FEWEST_SCANS || count_scans(s, n, false) < FEWEST_SCANS)
+        v.low = v.high = NAN;
+    return v;
+}
+
 static int measure_metric(struct qc *q, struct sample *s, const int *item, int metric,
                           const struct interval *v, struct err *e)
 {
     struct qc_roc *r = &q->roc[q->rocs];
     struct two_groups g, alone;
-    *r = (struct qc_roc){.metric = metric,
-                         .kind = s->kind,
-                         .auc = v[metric],
-                         .over_focus = v[q->pairs.scorers.n + metric],
-                         .alone = v[2 * q->pairs.scorers.n + metric]};
-    if (stat_mann_whitney(s->x, s->bad, gather(s, item, s->n, metric, true), &alone, e)) return -1;
+    *r = (struct qc_roc){.metric = metric, .kind = s->kind};
+    int n = gather(s, item, s->n, metric, true);
+    if (stat_mann_whitney(s->x, s->bad, n, &alone, e)) return -1;
+    r->alone = trust(s, n, v[2 * q->pairs.scorers.n + metric]);
     r->alone_bad = alone.na;
     r->alone_good = alone.nb;
-    int n = gather(s, item, s->n, metric, false);
+    n = gather(s, item, s->n, metric, false);
     if (stat_mann_whitney(s->x, s->bad, n, &g, e)) return -1;
+    r->auc = trust(s, n, v[metric]);
+    r->over_focus = trust(s, n, v[q->pairs.scorers.n + metric]);
+    r->bad_scans = count_scans(s, n, true);
     if (g.na == 0 || g.nb == 0) return 0; /* nothing to tell apart */
     r->p = g.p;
     r->bad = g.na;
@@ -202,12 +226,13 @@ static int measure_truth(struct qc *q, uint64_t seed, struct err *e)
     const size_t n = (size_t)q->points;
     const int kinds = truth_kinds(q->truth);
     struct sample s = {.q = q};
-    int *whole = mem_new(4 * n, sizeof *whole, e), rc = -1;
+    int *whole = mem_new(5 * n, sizeof *whole, e), rc = -1;
     s.x = mem_new(n, sizeof *s.x, e);
     q->roc = mem_new((size_t)(1 + kinds) * (size_t)q->pairs.scorers.n, sizeof *q->roc, e);
     if (!whole || !s.x || !q->roc) goto out;
     s.point = whole;
     s.bad = whole + n;
+    s.scan = whole + 4 * n;
     for (int i = 0; i < q->points; i++)
         if (q->point[i].method == 0 && q->point[i].defects >= 0) s.point[s.n++] = i;
     rc = s.n > 0
