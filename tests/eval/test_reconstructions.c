@@ -359,6 +359,26 @@ static void an_interrupted_study_goes_on(void **state)
                        much));
 }
 
+/* Killed -9 whenever, again and again, and gone on with: the same folder, to the last byte. */
+static void a_killed_study_goes_on(void **state)
+{
+    (void)state;
+    static const char *const studies[] = {
+        "layers.yaml --set data.slices=all", "qc.yaml --set data.slices=all",
+        "qc.yaml --set 'study={kind: perturbation, levels: 3, extent: auto, metrics: {ssim: {}, "
+        "ssfd: {checkpoint: ssl.h5}}}'"};
+    for (size_t k = 0; k < sizeof studies / sizeof *studies; k++) {
+        char run[512];
+        snprintf(run, sizeof run,
+                 "eval-study %s --set output=shot --set study.resamples=100 --quiet", studies[k]);
+        succeeds(shell_run("rm -rf shot unhurt; %s && mv shot unhurt", run));
+        succeeds(shell_run("for s in 0.02 0.05 0.09 0.14 0.2 0.27 0.35 0.44; do "
+                           "timeout -s KILL $s %s --resume || true; done >noise 2>&1; "
+                           "%s --resume && diff -r shot unhurt",
+                           run, run));
+    }
+}
+
 static void bad_input_is_refused(void **state)
 {
     (void)state;
@@ -448,6 +468,7 @@ int main(void)
         cmocka_unit_test(the_page_is_closed_to_the_network),
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(an_interrupted_study_goes_on),
+        cmocka_unit_test(a_killed_study_goes_on),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(explains_itself),

@@ -389,7 +389,7 @@ static void fits_images_to_one_size(void **state)
 /* The extent that was searched is where the mean of SSIM is the target, or, where that is out of
  * reach, where 95 % of its possible fall is done: seen in the last line of the curve, whose noise
  * is other noise of the same strength. */
-static void check_extents(double target, int within)
+static void check_extents(double target, int least, int most)
 {
     char extra[128];
     snprintf(extra, sizeof extra,
@@ -422,7 +422,7 @@ static void check_extents(double target, int within)
         double seen = json_at(root, key, "ssim", "at_extent", "mean");
         assert_true(fabs(seen - reached) < (strcmp(key, "noise") == 0 ? 0.03 : 1e-3));
     }
-    assert_int_equal(found, within);
+    assert_in_range(found, least, most);
     json_decref(root);
     mem_free(summary);
 }
@@ -430,8 +430,8 @@ static void check_extents(double target, int within)
 static void extent_auto_reaches_the_target(void **state)
 {
     (void)state;
-    check_extents(0.3, 3);
-    check_extents(0.01, 0);
+    check_extents(0.3, 3, 3);
+    check_extents(0.01, 0, 2); /* noise alone gets there */
 }
 
 /* Every claim has a verdict that follows from its numbers, and the ratio of sensitivities follows
