@@ -128,7 +128,7 @@ static char *read_all(int fd, const char *path, size_t max, size_t *len, struct 
         }
         n += (size_t)got;
         if (n > max) {
-            err_set(e, ERR_DATA, "%s: larger than %zu bytes", path, max);
+            err_set(e, ERR_DATA, "%s: larger than %zu bytes, or growing", path, max);
             break;
         }
         if (got == 0) {
@@ -157,7 +157,9 @@ char *io_read_text(const char *path, size_t max, size_t *len, struct err *e)
         err_set(e, ERR_DATA, "%s: %lld bytes, more than the %zu allowed", path,
                 (long long)st.st_size, max);
     } else {
-        text = read_all(fd, path, max, len, e);
+        /* Room for the file, not for the most it may have; /proc's say they have nothing. */
+        size_t size = (size_t)st.st_size;
+        text = read_all(fd, path, size > 0 && size < max ? size : max, len, e);
     }
     if (fd >= 0) close(fd);
     return text;

@@ -25,12 +25,12 @@ void claims_add(json_t *claims, FILE *out, const struct claim *c)
 
 enum held claim_below(struct interval v, double bound)
 {
-    if (!isfinite(v.mean) || !isfinite(v.high)) return HELD_OPEN;
-    return v.high < bound ? HELD_YES : HELD_NO;
+    if (!isfinite(v.mean) || !isfinite(v.low) || !isfinite(v.high)) return HELD_OPEN;
+    return v.high < bound ? HELD_YES : v.low > bound ? HELD_NO : HELD_OPEN;
 }
 
 enum held claim_above(struct interval v, double bound)
 {
-    if (!isfinite(v.mean) || !isfinite(v.low)) return HELD_OPEN;
-    return v.low > bound ? HELD_YES : HELD_NO;
+    if (!isfinite(v.mean) || !isfinite(v.low) || !isfinite(v.high)) return HELD_OPEN;
+    return v.low > bound ? HELD_YES : v.high < bound ? HELD_NO : HELD_OPEN;
 }

@@ -1,6 +1,7 @@
 /* Claims of the paper, each with what was measured: for summary.json, the report and people. A
- * claim held where the whole of the stated criterion is met by the numbers; it is open where the
- * data cannot say (one contrast only, no truth). */
+ * claim held where the whole interval meets the stated criterion, and did not where none of it
+ * does; it is open where the data cannot say: the interval has both, or there is none (one contrast
+ * only, no truth, few scans). */
 #pragma once
 
 #include "base/stat.h"
@@ -22,6 +23,6 @@ struct claim {
 
 /* Appends to an array, and prints one line. */
 void claims_add(json_t *claims, FILE *out, const struct claim *c);
-/* Held where the interval lies below (above) a bound; open where there is no interval. */
+/* Of an interval and a bound: held where it lies below (above). */
 enum held claim_below(struct interval v, double bound);
 enum held claim_above(struct interval v, double bound);

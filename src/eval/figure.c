@@ -4,13 +4,15 @@
 #include "base/io.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Okabe and Ito's colours, told apart by most colour-blind people. */
 const char *const figure_contrast_colours[] = {"#666666", "#d55e00", "#0072b2"};
-const int figure_contrast_shapes[] = {2, 7, 9};
+const int figure_contrast_shapes[] = {5, 7, 9};
+const char *const figure_contrast_marks[] = {"\u25a0", "\u25cf", "\u25b2"};
 
 int figure_begin(struct figure *g, const struct study_env *env, const char *name, const char *data,
                  int width, int height, struct err *e)
@@ -58,7 +60,8 @@ void figure_quote(FILE *f, const char *text)
 void figure_picture(struct figure *g, const char *path, const char *title, const char *colour)
 {
     fputs("unset tics; unset grid; unset xlabel; unset ylabel; set size ratio -1\n"
-          "set autoscale xfix; set autoscale yfix; set offsets\nset title ",
+          "set xrange [*:*]; set yrange [*:*]; set autoscale xfix; set autoscale yfix\n"
+          "set offsets\nset title ",
           g->f);
     figure_quote(g->f, title);
     fputs(" offset 0,-0.4\n", g->f);
@@ -87,6 +90,25 @@ void figure_axes(struct figure *g, const char *xlabel, const char *ylabel)
     fputs(" offset 0,0.2\nset ylabel ", g->f);
     figure_quote(g->f, ylabel);
     fputs(" offset 0,0\n", g->f);
+}
+
+void figure_tics(struct figure *g, char axis, double length)
+{
+    const double least = length / 5.0, unit = pow(10.0, floor(log10(least))), times = least / unit;
+    const double step = unit * (times <= 1.0   ? 1.0
+                                : times <= 2.0 ? 2.0
+                                : times <= 5.0 ? 5.0
+                                               : 10.0);
+    if (isfinite(step) && step > 0.0) fprintf(g->f, "set %ctics %.9g\n", axis, step);
+}
+
+void figure_scale(struct figure *g, char axis, double low, double high)
+{
+    if (!(low <= high)) low = 0.0, high = 1.0;
+    if (low == high) low -= 0.5, high += 0.5;
+    const double air = 0.05 * (high - low);
+    fprintf(g->f, "set offsets; set %crange [%.9g:%.9g]\n", axis, low - air, high + air);
+    figure_tics(g, axis, high - low);
 }
 
 void figure_text(struct figure *g, int x, int y, const char *how, const char *fmt, ...)

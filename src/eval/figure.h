@@ -23,6 +23,11 @@ void figure_place(struct figure *g, int left, int bottom, int width, int height)
 void figure_picture(struct figure *g, const char *path, const char *title, const char *colour);
 /* Axes ready for data: tics, grid, labels. */
 void figure_axes(struct figure *g, const char *xlabel, const char *ylabel);
+/* After figure_axes: one of them ('x' or 'y') from low to high with some air, and few round tics.
+ */
+void figure_scale(struct figure *g, char axis, double low, double high);
+/* The tics alone, for an axis as long as that. */
+void figure_tics(struct figure *g, char axis, double length);
 /* Text at a place; `how`: "left", "center" or "right", and any further attribute of a label. */
 void figure_text(struct figure *g, int x, int y, const char *how, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
@@ -35,3 +40,4 @@ void figure_drop(struct figure *g);
 /* "#0072b2" for fat-suppressed, … by enum contrast, and the points' shapes. */
 extern const char *const figure_contrast_colours[];
 extern const int figure_contrast_shapes[];
+extern const char *const figure_contrast_marks[]; /* the same as letters, for legends */

@@ -1,8 +1,10 @@
 #include "eval/journal.h"
 
+#include "base/hash.h"
 #include "base/io.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,8 +25,10 @@ static char *next_line(FILE *f, char **line, size_t *room)
     return *line;
 }
 
-/* Compares the head of the file with the key, line by line. */
-static int compare_key(struct journal *j, const char *key, char **line, size_t *room, struct err *e)
+/* Compares the head of the file with the key, line by line; *cut: the file ends before the key
+ * does, and agrees so far. */
+static int compare_key(struct journal *j, const char *key, char **line, size_t *room, bool *cut,
+                       struct err *e)
 {
     char want[64];
     snprintf(want, sizeof want, "%s%d", first_line, j->values);
@@ -33,7 +37,7 @@ static int compare_key(struct journal *j, const char *key, char **line, size_t *
         const char *expected = p ? p : want;
         if (p && *p == '\0') return 0;
         const char *got = next_line(j->file, line, room);
-        if (!got) got = "";
+        if ((*cut = !got)) return 0;
         if (p && *got) got++; /* lines of the key are marked with one character */
         if (strlen(got) == len && strncmp(got, expected, len) == 0) continue;
         err_set(e, ERR_CONFIG, "%s: the interrupted study was another one: it has '%s', not '%.*s'",
@@ -42,10 +46,14 @@ static int compare_key(struct journal *j, const char *key, char **line, size_t *
     }
 }
 
-/* "JOB value value …" -> the numbers; false where the line is not exactly that. */
-static bool parse(const struct journal *j, const char *line, bool *done, double *value)
+/* "JOB value value … checksum" -> the numbers; false where the line is not exactly that. */
+static bool parse(const struct journal *j, char *line, bool *done, double *value)
 {
-    char *end;
+    char *end, *sum = strrchr(line, ' '), want[20];
+    if (!sum) return false;
+    *sum = '\0';
+    snprintf(want, sizeof want, "%016" PRIx64, xxh_of(line, (size_t)(sum - line)));
+    if (strcmp(sum + 1, want) != 0) return false;
     long job = strtol(line, &end, 10);
     if (end == line || job < 0 || job >= j->jobs) return false;
     double *to = value + (size_t)job * (size_t)j->values;
@@ -60,27 +68,6 @@ static bool parse(const struct journal *j, const char *line, bool *done, double 
     return true;
 }
 
-static int read_back(struct journal *j, const char *key, bool *done, double *value, int *count,
-                     struct err *e)
-{
-    char *line = NULL;
-    size_t room = 0;
-    long end = 0;
-    int rc = compare_key(j, key, &line, &room, e);
-    while (rc == 0) {
-        end = ftell(j->file);
-        if (!next_line(j->file, &line, &room) || !parse(j, line, done, value)) break;
-    }
-    free(line);
-    if (rc) return -1;
-    for (int i = 0; i < j->jobs; i++)
-        *count += done[i];
-    /* Whatever follows the last whole line goes. */
-    if (end < 0 || fseek(j->file, end, SEEK_SET) || ftruncate(fileno(j->file), end))
-        return fail(j, e);
-    return 0;
-}
-
 static int begin(struct journal *j, const char *key, struct err *e)
 {
     j->file = fopen(j->path, "we");
@@ -89,6 +76,32 @@ static int begin(struct journal *j, const char *key, struct err *e)
     for (const char *p = key; *p; p += strcspn(p, "\n") + 1)
         fprintf(j->file, "#%.*s\n", (int)strcspn(p, "\n"), p);
     return journal_sync(j, e);
+}
+
+static int read_back(struct journal *j, const char *key, bool *done, double *value, int *count,
+                     struct err *e)
+{
+    char *line = NULL;
+    size_t room = 0;
+    long end = 0;
+    bool cut = false;
+    int rc = compare_key(j, key, &line, &room, &cut, e);
+    while (rc == 0 && !cut) {
+        end = ftell(j->file);
+        if (!next_line(j->file, &line, &room) || !parse(j, line, done, value)) break;
+    }
+    free(line);
+    if (rc) return -1;
+    if (cut) {
+        journal_close(j);
+        return begin(j, key, e);
+    }
+    for (int i = 0; i < j->jobs; i++)
+        *count += done[i];
+    /* Whatever follows the last whole line goes. */
+    if (end < 0 || fseek(j->file, end, SEEK_SET) || ftruncate(fileno(j->file), end))
+        return fail(j, e);
+    return 0;
 }
 
 int journal_open(struct journal *j, const char *path, const char *key, int jobs, int values,
@@ -104,10 +117,18 @@ int journal_open(struct journal *j, const char *path, const char *key, int jobs,
 
 int journal_add(struct journal *j, int job, const double *value, struct err *e)
 {
-    fprintf(j->file, "%d", job);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *line = open_memstream(&text, &len);
+    if (!line) return err_set(e, ERR_FAILED, "%s: out of memory", j->path);
+    fprintf(line, "%d", job);
     for (int v = 0; v < j->values; v++)
-        fprintf(j->file, " %a", value[v]);
-    return fputc('\n', j->file) == EOF ? fail(j, e) : 0;
+        fprintf(line, " %a", value[v]);
+    int rc = fclose(line) ? err_set(e, ERR_FAILED, "%s: out of memory", j->path) : 0;
+    if (rc == 0 && fprintf(j->file, "%s %016" PRIx64 "\n", text, xxh_of(text, len)) < 0)
+        rc = fail(j, e);
+    free(text);
+    return rc;
 }
 
 int journal_sync(struct journal *j, struct err *e)

@@ -1,6 +1,7 @@
 /* What a study has computed so far, so that an interrupted one goes on where it was: a text file
- * that begins with a key (everything the numbers depend on) and grows by a line a job. A line that
- * was cut off, by a crash or a full disk, counts as not written. */
+ * that begins with a key (everything the numbers depend on) and grows by a line a job, which ends
+ * in its checksum. Lines from the first on that a crash or a full disk cut off, or a disk damaged,
+ * count as not written, and so does a whole file whose key is cut off. */
 #pragma once
 
 #include "base/err.h"

@@ -6,7 +6,7 @@
 
 struct layers_conf {
     struct cfg_picks reconstructions, metrics;
-    struct cfg_texts layers;
+    struct cfg_texts references, layers;
     const char *against;
     int resamples;
 };
@@ -31,6 +31,7 @@ struct layers_result { /* of one method */
     struct layer_stats layer[SCORERS_MAX];
     /* The first layer minus the last: |Spearman| over all, silhouette. */
     struct interval spearman_drop, silhouette_drop;
+    struct interval least_step; /* of |Spearman| from a layer to the next: the smallest fall */
 };
 
 struct layers {
@@ -42,5 +43,5 @@ struct layers {
 
 int layers_measure(struct layers *l, uint64_t seed, struct err *e); /* fills result */
 int layers_tables(const struct layers *l, struct err *e);           /* correlations.csv */
-json_t *layers_summary(const struct layers *l, json_t *claims);
+json_t *layers_summary(const struct layers *l);
 int layers_figures(const struct layers *l, struct err *e); /* layers, contrasts */

@@ -7,7 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-enum { LEFT = 70, RIGHT = 16, TOP = 44, BOTTOM = 84, CELL = 220, PLOT = 190, GAP = 66, ROW = 96 };
+enum { LEFT = 74, RIGHT = 16, TOP = 50, BOTTOM = 84, CELL = 214, PLOT = 190, GAP = 82, ROW = 102 };
 enum { ACROSS = 4, FIRST_SCORE = 5 /* column of the first metric in scores.csv */ };
 
 static void put_cell(struct figure *g, const struct layers *l, int k, int rows)
@@ -18,9 +18,15 @@ static void put_cell(struct figure *g, const struct layers *l, int k, int rows)
     int bottom = BOTTOM + (rows - 1 - k / ACROSS) * (PLOT + ROW);
     figure_place(g, left, bottom, CELL, PLOT);
     figure_axes(g, p->scorers.list[l->against].label, p->scorers.list[k].label);
-    figure_text(g, left + CELL / 2, bottom + PLOT + 27, "center", "Pearson %.2f [%.2f, %.2f]",
+    const int xy[2] = {l->against, k};
+    for (int a = 0; a < 2; a++) {
+        double low, high;
+        pairs_range(p, 0, xy[a], &low, &high);
+        figure_scale(g, "xy"[a], low, high);
+    }
+    figure_text(g, left + CELL / 2, bottom + PLOT + 32, "center", "Pearson %.2f [%.2f, %.2f]",
                 s->pearson[0].mean, s->pearson[0].low, s->pearson[0].high);
-    figure_text(g, left + CELL / 2, bottom + PLOT + 8, "center", "Spearman %.2f [%.2f, %.2f]",
+    figure_text(g, left + CELL / 2, bottom + PLOT + 13, "center", "Spearman %.2f [%.2f, %.2f]",
                 s->spearman[0].mean, s->spearman[0].low, s->spearman[0].high);
     fputs("plot ", g->f);
     for (int c = CONTRAST_UNKNOWN; c <= CONTRAST_FS; c++) {
@@ -45,9 +51,10 @@ static int draw_layers(const struct layers *l, struct err *e)
         return -1;
     for (int k = 0; k < l->layers; k++) {
         if (k == 0) {
-            figure_text(&g, LEFT, 14, "left textcolor rgb \"#0072b2\"", "FS (%d)",
-                        r->of_group[GROUP_FS]);
-            figure_text(&g, LEFT + 80, 14, "left textcolor rgb \"#d55e00\"", "non-FS (%d)",
+            figure_text(&g, LEFT, 14, "left textcolor rgb \"#0072b2\"", "%s fat-suppressed (%d)",
+                        figure_contrast_marks[CONTRAST_FS], r->of_group[GROUP_FS]);
+            figure_text(&g, LEFT + 170, 14, "left textcolor rgb \"#d55e00\"",
+                        "%s not fat-suppressed (%d)", figure_contrast_marks[CONTRAST_NON_FS],
                         r->of_group[GROUP_NON_FS]);
             figure_text(&g, g.width - RIGHT, 14, "right textcolor rgb \"#606060\"",
                         across > 1 ? "method %s; 95 %% bootstrap intervals" : "%s",

@@ -81,6 +81,12 @@ static int statistic(void *ctx, const int *item, int count, double *value, struc
     const double *first = value, *last = value + (layers - 1) * EACH;
     value[layers * EACH] = fabs(first[SPEARMAN]) - fabs(last[SPEARMAN]);
     value[layers * EACH + 1] = first[SILHOUETTE] - last[SILHOUETTE];
+    double least = INFINITY;
+    for (int k = 1; k < layers; k++) {
+        double fall = fabs(value[(k - 1) * EACH + SPEARMAN]) - fabs(value[k * EACH + SPEARMAN]);
+        if (isnan(least) || !(fall >= least)) least = isnan(least) ? NAN : fall;
+    }
+    value[layers * EACH + 2] = layers > 1 ? least : NAN;
     return 0;
 }
 
@@ -116,7 +122,7 @@ static int resample(struct sample *s, const int *unit, uint64_t seed, struct lay
                     struct err *e)
 {
     const struct layers *l = s->l;
-    int values = l->layers * EACH + 2;
+    int values = l->layers * EACH + 3;
     struct interval *v = mem_new((size_t)values, sizeof *v, e);
     struct bootstrap b = {.items = s->n,
                           .units = l->pairs.env->images->scans.n,
@@ -132,6 +138,7 @@ static int resample(struct sample *s, const int *unit, uint64_t seed, struct lay
     if (rc == 0) {
         r->spearman_drop = v[l->layers * EACH];
         r->silhouette_drop = v[l->layers * EACH + 1];
+        r->least_step = v[l->layers * EACH + 2];
     }
     mem_free(v);
     return rc;

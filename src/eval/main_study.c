@@ -1,9 +1,11 @@
 /* eval-study: runs one of the studies of metrics over the references of scans. */
 #include "base/cli.h"
 #include "base/io.h"
+#include "base/leftover.h"
 #include "data/images.h"
 #include "eval/study.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,6 +63,16 @@ static int explain(const void *conf, const struct cli *cli, struct err *e)
     return 0;
 }
 
+/* What a killed run left half-written. */
+static void clear_leftovers(const char *output)
+{
+    char prefix[PATH_MAX];
+    static const char *const inside[] = {"", "pictures/"};
+    for (int i = 0; i < 2; i++)
+        if (io_path(prefix, sizeof prefix, NULL, "%s/%s", output, inside[i]) == 0)
+            leftover_remove(prefix);
+}
+
 static int run(const void *conf, const struct cli *cli, struct err *e)
 {
     const struct eval_conf *c = conf;
@@ -69,6 +81,7 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     if (io_mkdirs(c->output, e)) return -1;
     if (access(c->output, W_OK | X_OK)) /* now, not after the work */
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
+    clear_leftovers(c->output);
     const struct scans *const scans[] = {&images.scans};
     if (images_find(&images, &c->data, cli->quiet, e) || images_prepare(&images, cli->quiet, e) ||
         scans_report(scans, 1, c->output, stderr, e))

@@ -62,6 +62,18 @@ int pairs_picture(const struct pairs *p, int image, int method, enum picture wha
                    what == PICTURE_DIFFERENCE ? "_difference" : "");
 }
 
+void pairs_range(const struct pairs *p, int method, int metric, double *low, double *high)
+{
+    *low = INFINITY;
+    *high = -INFINITY;
+    for (int i = 0; i < p->images; i++) {
+        double v = pairs_at(p, i, method, metric);
+        if (!isfinite(v)) continue;
+        *low = fmin(*low, v);
+        *high = fmax(*high, v);
+    }
+}
+
 int pairs_select(const struct pairs *p, int method, int contrast, int *image)
 {
     int n = 0;
@@ -116,14 +128,53 @@ void pairs_explain(const struct cfg_picks *reconstructions, FILE *out)
         fprintf(out, "method %s: %s\n", list[k].name, list[k].text);
 }
 
+/* ---- references ---- */
+
+/* The twin of image i, or -1. */
+static int find_twin(const struct pairs *p, int i)
+{
+    const struct images *im = p->env->images, *of = p->reference;
+    for (int k = 0; k < of->n; k++)
+        if (of->list[k].slice == im->list[i].slice &&
+            strcmp(images_name(of, k), images_name(im, i)) == 0)
+            return k;
+    return -1;
+}
+
+static int open_references(struct pairs *p, const struct cfg_texts *paths, struct err *e)
+{
+    struct images *im = p->env->images;
+    p->reference = im;
+    if (!(p->twin = mem_new((size_t)im->n, sizeof *p->twin, e))) return -1;
+    for (int i = 0; i < im->n; i++)
+        p->twin[i] = i;
+    if (paths->n == 0) return 0;
+    struct images_conf conf = im->conf;
+    conf.scans = *paths;
+    conf.height = im->height;
+    conf.width = im->width;
+    p->reference = &p->twins;
+    if (images_find(&p->twins, &conf, p->env->quiet, e) ||
+        images_prepare(&p->twins, p->env->quiet, e))
+        return err_wrap(e, "study.references");
+    for (int i = 0; i < im->n; i++) {
+        if ((p->twin[i] = find_twin(p, i)) >= 0) continue;
+        err_set(e, ERR_DATA, "study.references: there is no slice %d of a scan '%s' in %s",
+                im->list[i].slice, images_name(im, i), paths->v[0]);
+        return err_hint(e, "every scan of data.scans needs one of its name and number of slices");
+    }
+    return 0;
+}
+
 int pairs_open(struct pairs *p, const struct study_env *env,
-               const struct cfg_picks *reconstructions, struct err *e)
+               const struct cfg_picks *reconstructions, const struct cfg_texts *references,
+               struct err *e)
 {
     struct images *im = env->images;
     p->env = env;
     p->images = im->n;
     int n = list_methods(reconstructions, p->method, e);
-    if (n < 0) return -1;
+    if (n < 0 || open_references(p, references, e)) return -1;
     if (scorers_open(&p->scorers, im->height, im->width, work_lanes(), env->notes, e)) return -1;
     for (; p->methods < n; p->methods++) {
         struct method *m = &p->method[p->methods];
@@ -135,7 +186,7 @@ int pairs_open(struct pairs *p, const struct study_env *env,
     p->work = mem_new((size_t)work_lanes() * pixels(p), sizeof *p->work, e);
     if (!p->value || !p->seat || !p->work) return -1;
     if (!scorers_want_scans(&p->scorers)) return 0;
-    p->volume = mem_new((size_t)im->scans.n, sizeof *p->volume, e);
+    p->volume = mem_new((size_t)p->reference->scans.n, sizeof *p->volume, e);
     return p->volume ? 0 : -1;
 }
 
@@ -144,6 +195,8 @@ void pairs_release(struct pairs *p)
     for (int m = 0; m < p->methods; m++)
         p->method[m].source->close(p->method[m].state);
     scorers_release(&p->scorers);
+    images_release(&p->twins);
+    mem_free(p->twin);
     mem_free(p->value);
     mem_free(p->seat);
     mem_free(p->work);
@@ -167,7 +220,7 @@ static int wrap_image(const struct pairs *p, int image, struct err *e)
 /* The maximum over all slices of a reference scan, as they are stored; once a scan. */
 static int find_volume(struct pairs *p, int scan, struct err *e)
 {
-    struct images *im = p->env->images;
+    struct images *im = p->reference;
     const struct refcache *r = &im->cache[scan];
     size_t n = (size_t)r->height * (size_t)r->width;
     if (!p->volume || p->volume[scan] > 0.0) return 0;
@@ -182,14 +235,16 @@ static int find_volume(struct pairs *p, int scan, struct err *e)
 static int fetch(void *ctx, int image, int seat, struct err *e)
 {
     struct pairs *p = ctx;
-    struct images *im = p->env->images;
+    struct images *of = p->reference;
+    const int twin = p->twin[image];
     float *reference = seat_of(p, seat, 0);
-    if (images_read(im, image, im->fitted, e) || find_volume(p, im->list[image].scan, e))
+    if (images_read(of, twin, of->fitted, e) || find_volume(p, of->list[twin].scan, e))
         return wrap_image(p, image, e);
     for (size_t i = 0; i < pixels(p); i++)
-        reference[i] = cabsf(im->fitted[i]);
+        reference[i] = cabsf(of->fitted[i]);
     for (int m = 0; m < p->methods; m++)
-        if (p->method[m].source->read(p->method[m].state, image, seat_of(p, seat, 1 + m), e)) {
+        if (p->method[m].source->read(p->method[m].state, image, reference, seat_of(p, seat, 1 + m),
+                                      e)) {
             err_wrap(e, "method %s", p->method[m].name);
             return wrap_image(p, image, e);
         }
@@ -233,7 +288,7 @@ static int compute(void *ctx, int image, int seat, int lane, double *value, stru
     float *scratch = p->work + (size_t)lane * pixels(p);
     if (p->volume)
         scorers_scan(&p->scorers, lane,
-                     &(struct metric_scan){p->volume[p->env->images->list[image].scan]});
+                     &(struct metric_scan){p->volume[p->reference->list[p->twin[image]].scan]});
     for (int m = 0; m < p->methods; m++)
         if (scorers_score(&p->scorers, lane, reference, seat_of(p, seat, 1 + m),
                           value + 1 + m * (1 + p->scorers.n) + 1, e)) {
@@ -264,7 +319,8 @@ int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *con
                      .ctx = p,
                      .fields = fields,
                      .conf = conf};
-    if (io_path(folder, sizeof folder, e, "%s/pictures", p->env->output) || io_mkdirs(folder, e))
+    if (study_open_output(p->env, e) || /* pictures are results, and come first */
+        io_path(folder, sizeof folder, e, "%s/pictures", p->env->output) || io_mkdirs(folder, e))
         return -1;
     return work_run(&w, p->env, p->value, e);
 }

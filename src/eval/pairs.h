@@ -17,15 +17,25 @@ struct method {
     void *state;
 };
 
+/* What every study of pairs is asked for; S is the struct of its configuration. */
+#define PAIRS_FIELDS(S)                                                                            \
+    CFG_PICKS(S, reconstructions, NULL, source_kinds, "what is compared with the references"),     \
+        CFG_TEXTS(S, references, "[]",                                                             \
+                  "scans whose references are compared with, paired by name: a clean twin of "     \
+                  "every damaged scan; empty: those of data.scans themselves")
+
 struct pairs {
     const struct study_env *env;
-    struct scorers scorers; /* filled by the study before pairs_open */
+    struct scorers scorers;   /* filled by the study before pairs_open */
+    struct images twins;      /* of `references`, where they are given */
+    struct images *reference; /* those, or env->images */
+    int *twin;                /* (images): which of them an image is compared with */
     int images, methods;
     struct method method[METHODS_MAX];
     double *value;  /* (image, 1 + methods x (1 + metrics)): white; span and scores a method */
     float *seat;    /* (seats, 1 + methods, h, w): reference and reconstructions */
     float *work;    /* (lanes, h, w) */
-    double *volume; /* (scans): maximum of the reference scan; NULL where no metric asks for it */
+    double *volume; /* (reference scans): their maxima; NULL where no metric asks for them */
 };
 
 /* What the configuration says by itself: methods with names of their own. */
@@ -34,7 +44,8 @@ void pairs_explain(const struct cfg_picks *reconstructions, FILE *out);
 
 /* Opens metrics and sources. Whatever the outcome, the caller releases in the end. */
 int pairs_open(struct pairs *p, const struct study_env *env,
-               const struct cfg_picks *reconstructions, struct err *e);
+               const struct cfg_picks *reconstructions, const struct cfg_texts *references,
+               struct err *e);
 /* All scores, and the pictures. `fields` and `conf` are the study's. */
 int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *conf, struct err *e);
 void pairs_release(struct pairs *p);
@@ -52,6 +63,9 @@ enum contrast pairs_contrast(const struct pairs *p, int image);
 extern const char *const contrast_names[]; /* by enum contrast: "unknown", "non-FS", "FS" */
 /* Images of method `method` in which every score is finite, of one contrast or (-1) of all. */
 int pairs_select(const struct pairs *p, int method, int contrast, int *image);
+
+/* The least and the largest finite score of a method by a metric. */
+void pairs_range(const struct pairs *p, int method, int metric, double *low, double *high);
 
 /* scores.csv: a line an image and method. methods.csv: means of each method with intervals, and
  * paired differences from the first. */

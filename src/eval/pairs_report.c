@@ -117,6 +117,16 @@ static json_t *describe_method(const struct pairs *p, int k, double *x)
                      "means", means, "differences_from_first", differences);
 }
 
+/* Whose references the reconstructions are compared with: their own scans' (null), or paths. */
+static json_t *describe_references(const struct pairs *p)
+{
+    if (p->reference != &p->twins) return json_null();
+    json_t *paths = json_array();
+    for (int i = 0; i < p->twins.conf.scans.n; i++)
+        json_array_append_new(paths, json_string(p->twins.conf.scans.v[i]));
+    return paths;
+}
+
 void pairs_summary(const struct pairs *p, const char *study, json_t *summary)
 {
     const struct images *im = p->env->images;
@@ -132,11 +142,12 @@ void pairs_summary(const struct pairs *p, const char *study, json_t *summary)
         json_array_append_new(methods, describe_method(p, k, x));
     mem_free(x);
     json_t *head = json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:s, s:[i,i], s:{s:i,s:i,s:i}, s:o, s:o, s:o, s:s}", "study",
-        study, "version", cli_version(), "scans", im->scans.n, "scans_skipped", im->scans.nbad,
-        "images", im->n, "slices", im->whole_scans ? "all" : "centre", "size", im->height,
-        im->width, "contrasts", "FS", count[CONTRAST_FS], "non-FS", count[CONTRAST_NON_FS],
-        "unknown", count[CONTRAST_UNKNOWN], "metrics", scorers_describe(&p->scorers), "left_out",
+        "{s:s, s:s, s:i, s:i, s:i, s:s, s:[i,i], s:{s:i,s:i,s:i}, s:o, s:o, s:o, s:o, s:s}",
+        "study", study, "version", cli_version(), "scans", im->scans.n, "scans_skipped",
+        im->scans.nbad, "images", im->n, "slices", im->whole_scans ? "all" : "centre", "size",
+        im->height, im->width, "contrasts", "FS", count[CONTRAST_FS], "non-FS",
+        count[CONTRAST_NON_FS], "unknown", count[CONTRAST_UNKNOWN], "references",
+        describe_references(p), "metrics", scorers_describe(&p->scorers), "left_out",
         scorers_left_out(&p->scorers), "methods", methods, "intervals",
         im->whole_scans
             ? "95 %; of means by Student's t over images, which are not independent within a scan; "

@@ -32,12 +32,13 @@ struct perturbation {
     struct scorers scorers;
     int images, perturbations, levels, metrics, focus;
     double extent[PERTURBATIONS_MAX];
-    double extent_ssim[PERTURBATIONS_MAX]; /* of a search: mean SSIM there; else NaN */
-    double *value;                         /* (image, perturbation, level, metric) */
-    double *scratch;                       /* (images) */
-    float *seat;                           /* (seats, h, w) */
-    float *work;                           /* (lanes, h, w) */
-    struct curve_stats *curve;             /* (perturbation, metric) */
+    double extent_ssim[PERTURBATIONS_MAX];  /* of a search: mean SSIM there; else NaN */
+    bool extent_reaches[PERTURBATIONS_MAX]; /* of a search: that is the target */
+    double *value;                          /* (image, perturbation, level, metric) */
+    double *scratch;                        /* (images) */
+    float *seat;                            /* (seats, h, w) */
+    float *work;                            /* (lanes, h, w) */
+    struct curve_stats *curve;              /* (perturbation, metric) */
     /* How far the focus metric moves under a perturbation, relative to the first perturbation,
      * where both move the metric `anchor` equally: (anchor, perturbation); NaN in the row of the
      * focus. Below 1: it is less sensitive to the first. */
@@ -67,7 +68,7 @@ int perturbation_apply(const struct perturbation *s, int p, double level, int ke
 /* The noise of levels has keys 0 … levels - 1. */
 enum { KEY_SEARCH = 0xfffe, KEY_EXAMPLE = 0xffff };
 
-/* Searches the extents at which the mean of SSIM is the target. */
+/* Searches the extents at which the mean of SSIM is the target, or near the lowest it can be. */
 int perturbation_search(struct perturbation *s, struct err *e);
 int perturbation_measure(struct perturbation *s, struct err *e); /* fills curve and ratio */
 /* Mean and interval of the finite scores at one level; n = 0 and NaN where there are none. */
@@ -84,4 +85,7 @@ int perturbation_tables(const struct perturbation *s, struct err *e);
 int perturbation_figure(const struct perturbation *s, int example, struct err *e);
 /* What the curves say: for summary.json, and as lines on env->out. */
 json_t *perturbation_summary(const struct perturbation *s, int example);
-json_t *perturbation_curves(const struct perturbation *s); /* for report_curves */
+json_t *perturbation_curves(const struct perturbation *s);   /* for report_curves */
+json_t *perturbation_examples(const struct perturbation *s); /* likewise */
+/* What an example shows: "Gaussian blur \u03c3 2.25 px". */
+void perturbation_example_title(const struct perturbation *s, int p, char *text, size_t size);

@@ -7,6 +7,9 @@
 #include <math.h>
 
 static const double TOLERANCE = 2e-3; /* of the mean SSIM */
+/* Where the target is out of reach, as under blur when the images are smooth, the perturbation goes
+ * as far as matters: to where all but this share of the possible fall is done. */
+static const double REST = 0.05;
 enum { DOUBLINGS = 6, STEPS = 30 };
 
 struct search {
@@ -82,27 +85,41 @@ static int narrow(struct search *q, double a, double fa, double b, double fb, do
     return 0;
 }
 
+/* Between the two levels tried between which the mean passes the target. */
+static int narrow_tried(struct search *q, const double *level, const double *mean, double target,
+                        struct err *e)
+{
+    int k = 1;
+    while (mean[k] > target)
+        k++;
+    return narrow(q, level[k - 1], mean[k - 1], level[k], mean[k], target, e);
+}
+
 static int search_one(struct search *q, double target, struct err *e)
 {
     struct perturbation *s = q->s;
-    const char *name = perturb_at(s, q->p)->kind.name;
-    double low = 0.0, of_low = 1.0, high = s->extent[q->p], of_high;
-    if (mean_ssim(q, high, &of_high, e)) return -1;
-    for (int i = 0; of_high > target && i < DOUBLINGS; i++) {
-        low = high;
-        of_low = of_high;
-        if (mean_ssim(q, high *= 2.0, &of_high, e)) return -1;
+    double level[DOUBLINGS + 2] = {0.0, s->extent[q->p]}, mean[DOUBLINGS + 2] = {1.0}, floor = 1.0;
+    int n = 1; /* the last level tried */
+    for (;; n++, level[n] = 2.0 * level[n - 1]) {
+        if (mean_ssim(q, level[n], &mean[n], e)) return -1;
+        floor = fmin(floor, mean[n]);
+        if (mean[n] <= target || n > DOUBLINGS) break;
     }
-    if (of_high > target) {
-        fprintf(s->env->notes,
-                "%s: the mean of ssim is %.3f even at %g%s%s, not %g: the given extent of %g is "
-                "kept\n",
-                name, of_high, high, perturb_at(s, q->p)->unit[0] ? " " : "",
-                perturb_at(s, q->p)->unit, target, s->extent[q->p]);
+    s->extent_reaches[q->p] = mean[n] <= target;
+    if (floor == 1.0) { /* it changes nothing: an extent of 0, say */
+        s->extent_ssim[q->p] = 1.0;
         return 0;
     }
-    if (narrow(q, low, of_low, high, of_high, target, e)) return -1;
-    if (!s->env->quiet)
+    if (mean[n] > target) target = floor + REST * (1.0 - floor);
+    if (narrow_tried(q, level, mean, target, e)) return -1;
+    const char *name = perturb_at(s, q->p)->kind.name, *unit = perturb_at(s, q->p)->unit;
+    if (!s->extent_reaches[q->p])
+        fprintf(
+            s->env->notes,
+            "%s: the mean of ssim stays above %.3f, even at %g%s%s, and cannot be %g; the extent "
+            "is where it has fallen by 95 %% of what it can\n",
+            name, floor, level[n], unit[0] ? " " : "", unit, s->conf->target);
+    if (!s->env->quiet || !s->extent_reaches[q->p])
         fprintf(s->env->notes, "%s: the mean of ssim is %.4f at %g\n", name, s->extent_ssim[q->p],
                 s->extent[q->p]);
     return 0;

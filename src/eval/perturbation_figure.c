@@ -95,9 +95,7 @@ static void put_example(struct figure *g, const struct layout *l, const struct p
     const struct perturb *perturb = perturb_at(s, p);
     char path[128], title[256];
     snprintf(path, sizeof path, "example_%s.png", perturb->kind.name);
-    snprintf(title, sizeof title, "%s %.3g%s%s%s", perturb->label, s->extent[p] / 2.0,
-             perturb->unit[0] ? " " : "", perturb->unit,
-             perturb->difference ? " (difference)" : "");
+    perturbation_example_title(s, p, title, sizeof title);
     figure_place(g, LEFT + p * (CELL + GAP) + (CELL - l->picture_width) / 2,
                  l->height - TOP - l->picture, l->picture_width, l->picture);
     figure_picture(g, path, title, "");
@@ -137,6 +135,7 @@ static void put_plot(struct figure *g, const struct layout *l, const struct pert
     figure_place(g, LEFT + p * (CELL + GAP), bottom, CELL, PLOT);
     figure_axes(g, xlabel, "");
     put_scale(g->f, s, m);
+    figure_tics(g, 'x', s->extent[p]);
     fprintf(g->f, "set offsets; set xrange [0:%.9g]\nset format y \"%s\"\n", s->extent[p],
             p == 0 ? "%g" : "");
     if (m != l->rows - 1) fputs("set format x \"\"\n", g->f);

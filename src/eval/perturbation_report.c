@@ -95,8 +95,12 @@ static json_t *summarise_perturbation(const struct perturbation *s, int p)
     json_t *curves = json_object();
     for (int m = 0; m < s->metrics; m++)
         json_object_set_new(curves, metric_of(s, m)->name, summarise_curve(s, p, m));
-    return json_pack("{s:f, s:s, s:o, s:i, s:o}", "extent", s->extent[p], "unit",
-                     perturb_at(s, p)->unit, "ssim_at_searched_extent",
+    const char *how = s->conf->extent == EXTENT_GIVEN ? "given"
+                      : s->extent_reaches[p]          ? "the mean of ssim is the target"
+                                             : "95 % of the possible fall of ssim; the target is "
+                                               "out of reach";
+    return json_pack("{s:f, s:s, s:s, s:o, s:i, s:o}", "extent", s->extent[p], "unit",
+                     perturb_at(s, p)->unit, "extent_is", how, "ssim_at_searched_extent",
                      study_number(s->extent_ssim[p]), "levels", s->levels, "metrics", curves);
 }
 
@@ -252,4 +256,26 @@ json_t *perturbation_curves(const struct perturbation *s)
                                                     metric_of(s, m)->label, "points", points));
         }
     return charts;
+}
+
+void perturbation_example_title(const struct perturbation *s, int p, char *text, size_t size)
+{
+    const struct perturb *perturb = perturb_at(s, p);
+    snprintf(text, size, "%s %.3g%s%s%s", perturb->label, s->extent[p] / 2.0,
+             perturb->unit[0] ? " " : "", perturb->unit,
+             perturb->difference ? " (difference)" : "");
+}
+
+json_t *perturbation_examples(const struct perturbation *s)
+{
+    json_t *list = json_array();
+    for (int p = 0; p < s->perturbations; p++) {
+        char title[256], file[128], id[32];
+        perturbation_example_title(s, p, title, sizeof title);
+        snprintf(file, sizeof file, "example_%s.png", perturb_at(s, p)->kind.name);
+        snprintf(id, sizeof id, "example%d", p);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s}", "title", title, "file", file, "id", id));
+    }
+    return list;
 }

@@ -8,7 +8,7 @@
 struct qc_conf {
     struct cfg_picks reconstructions, metrics;
     const char *focus;
-    struct cfg_texts against;
+    struct cfg_texts references, against;
     const char *truth;
     int listed, resamples;
 };
@@ -17,7 +17,7 @@ struct qc_conf {
 struct qc_point {
     int image, method;
     long defects;          /* truth_of, or -1 */
-    double z[SCORERS_MAX]; /* normal scores over all points, positive: worse than the median */
+    double z[SCORERS_MAX]; /* normal scores over its method's, positive: worse than the median */
 };
 
 /* How far the focus metric and another disagree on a point. */
@@ -27,12 +27,19 @@ struct qc_disagreement {
 };
 
 struct qc_roc { /* of a metric as a detector of one kind of defect, or (-1) of any */
-    int metric, kind, bad, good;
-    struct interval auc, over_focus; /* over_focus: focus minus this metric, paired */
+    int metric, kind, bad, good, bad_scans; /* images, and scans of the bad ones */
+    /* Without an interval where fewer than FEWEST_SCANS scans are bad, or fewer good: resampled,
+     * so few say little. over_focus: focus minus this metric, paired. */
+    struct interval auc, over_focus;
+    struct interval
+        alone; /* AUC among the images that every other metric ranks in its better half */
     double p;
+    int alone_bad, alone_good;
     struct roc_point *curve;
     int points;
 };
+
+enum { FEWEST_SCANS = 5 };
 
 struct qc {
     const struct qc_conf *conf;
@@ -43,8 +50,9 @@ struct qc {
     struct qc_point *point;
     int disagreements;
     struct qc_disagreement *disagreement; /* largest first, (points x (metrics - 1)) */
-    int caught;     /* points the focus finds bad (z > 1) and every other metric good (z < 0) */
-    int poor, good; /* the examples of the figures: points, or -1 */
+    /* Of the first method: points the focus finds bad (z > 1) and every other metric good (z < 0),
+     * and those of them that have a defect; the examples of the figures, points or -1. */
+    int caught, caught_bad, poor, good;
     int rocs;
     struct qc_roc *roc; /* of the first method: for any defect and each kind, every metric */
 };
@@ -52,7 +60,7 @@ struct qc {
 int qc_measure(struct qc *q, uint64_t seed, struct err *e);
 void qc_release(struct qc *q);
 int qc_tables(const struct qc *q, struct err *e); /* zscores, disagreements, correlations, roc */
-json_t *qc_summary(const struct qc *q, json_t *claims);
+json_t *qc_summary(const struct qc *q);
 int qc_figures(const struct qc *q, struct err *e); /* qc_METRIC, roc */
 
 /* The names of the defects of a point, "motion+spike"; "" where nothing is known. */

@@ -13,7 +13,7 @@ enum {
     LEFT = 76,
     RIGHT = 14,
     TOP = 40,
-    BOTTOM = 62,
+    BOTTOM = 86,
     PLOT = 230,
     GAP = 66,
     PICTURE = 190,
@@ -52,13 +52,20 @@ static void put_scatter(struct figure *g, const struct qc *q, int x, int y)
     snprintf(ylabel, sizeof ylabel, "%s%s%s%s", b->label, b->metric->unit[0] ? " (" : "",
              b->metric->unit, b->metric->unit[0] ? ")" : "");
     figure_axes(g, xlabel, ylabel);
+    const int xy[2] = {x, y};
+    for (int k = 0; k < 2; k++) {
+        double low, high;
+        pairs_range(&q->pairs, 0, xy[k], &low, &high);
+        figure_scale(g, "xy"[k], low, high);
+    }
     fputs("plot ", g->f);
-    for (int c = CONTRAST_UNKNOWN; c <= CONTRAST_FS; c++)
-        fprintf(g->f,
-                "%s\"scores.csv\" skip 1 using (strcol(3) eq \"%s\" ? column(%d) : NaN):%d with "
-                "points pt %d ps 0.55 lc rgb \"#909090\"",
-                c ? ", \\\n        " : "", contrast_names[c], FIRST_SCORE + x, FIRST_SCORE + y,
-                c == CONTRAST_FS ? 9 : 7);
+    for (int c = CONTRAST_UNKNOWN; c <= CONTRAST_FS; c++) {
+        fprintf(g->f, "%s\"scores.csv\" skip 1 using (strcol(3) eq \"%s\" && strcol(4) eq ",
+                c ? ", \\\n        " : "", contrast_names[c]);
+        figure_quote(g->f, q->pairs.method[0].name);
+        fprintf(g->f, " ? column(%d) : NaN):%d with points pt %d ps 0.55 lc rgb \"#909090\"",
+                FIRST_SCORE + x, FIRST_SCORE + y, figure_contrast_shapes[c]);
+    }
     put_mark(g->f, q, q->poor, x, y, POOR);
     put_mark(g->f, q, q->good, x, y, GOOD);
     fputs("\nunset label\n", g->f);
@@ -78,17 +85,22 @@ static void describe_scores(const struct qc *q, int point, char *text, size_t si
 static int put_example(struct figure *g, const struct qc *q, int point, const char *colour,
                        int left, int bottom, int high, struct err *e)
 {
-    static const char *const titles[] = {"reference", "reconstruction", "difference"};
+    char titles[][64] = {"reference", "reconstruction", "difference"};
     const struct pairs *p = &q->pairs;
     char path[PATH_MAX], text[512], how[64];
     if (point < 0) return 0;
     const struct qc_point *at = &q->point[point];
+    snprintf(titles[2], sizeof titles[2], "difference, \u00b1 %.0f %% of white",
+             100.0 * pairs_span(p, at->image, at->method) / pairs_white(p, at->image));
     describe_scores(q, point, text, sizeof text);
     snprintf(how, sizeof how, "left textcolor rgb \"%s\"", colour);
     figure_text(g, left, bottom - 14, how, "%s", text);
-    figure_text(g, left, bottom - 30, "left textcolor rgb \"#606060\"", "%s, slice %d, %s",
+    char defects[256];
+    qc_defects(q, point, defects, sizeof defects);
+    figure_text(g, left, bottom - 30, "left textcolor rgb \"#606060\"", "%s, slice %d, %s%s%s",
                 images_name(p->env->images, at->image), p->env->images->list[at->image].slice,
-                p->method[at->method].name);
+                contrast_names[pairs_contrast(p, at->image)], defects[0] ? "; defect: " : "",
+                defects);
     for (int k = PICTURE_REFERENCE; k <= PICTURE_DIFFERENCE; k++) {
         if (pairs_picture(p, at->image, at->method, (enum picture)k, path, sizeof path, e))
             return -1;
@@ -126,6 +138,9 @@ static int draw_against(const struct qc *q, int against, struct err *e)
     if (figure_begin(&g, q->pairs.env, name, "scores.csv and pictures/",
                      right + 3 * (PICTURE + 8) + RIGHT, BOTTOM + body + TOP, e))
         return -1;
+    figure_text(&g, LEFT, 14, "left textcolor rgb \"#606060\"",
+                "%s FS   %s non-FS   method %s, %d images", figure_contrast_marks[CONTRAST_FS],
+                figure_contrast_marks[CONTRAST_NON_FS], q->pairs.method[0].name, q->pairs.images);
     for (int r = 0; r < rows; r++) {
         figure_place(&g, LEFT, BOTTOM + body - (r + 1) * PLOT - r * GAP, PLOT, PLOT);
         put_scatter(&g, q, against, other[r]);
@@ -156,7 +171,7 @@ static int draw_roc(const struct qc *q, struct err *e)
                         metric_of(q, q->roc[r].metric)->label, q->roc[r].auc.mean,
                         q->roc[r].auc.low, q->roc[r].auc.high);
         }
-    figure_axes(&g, "false positives", "true positives");
+    figure_axes(&g, "false positive rate", "true positive rate");
     fputs("set offsets; set xrange [0:1]; set yrange [0:1]\n"
           "plot x with lines lc rgb \"#c0c0c0\" dt 2",
           g.f);

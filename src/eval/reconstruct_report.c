@@ -193,7 +193,7 @@ int reconstruct_report(const struct reconstruction *r, struct err *e)
     rc = rc || reconstruct_path(r->conf, "slices.csv", slices, sizeof slices, e) ||
          reconstruct_path(r->conf, "scans.csv", scans, sizeof scans, e) ||
          table_write_csv(p.slices, slices, e) || table_write_csv(p.scans, scans, e) ||
-         study_close_output(&env, summary(&p), e);
+         study_close_output(&env, 0, summary(&p), e);
     if (!rc) print(&p);
     end(&p);
     return rc ? -1 : 0;

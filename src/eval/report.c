@@ -44,32 +44,42 @@ static void put_base64(FILE *out, const unsigned char *x, size_t n)
     }
 }
 
-/* A picture as text that the browser leaves alone until it is looked at. */
-static int put_picture(FILE *out, const struct pairs *p, int image, int method, enum picture what,
-                       struct err *e)
+/* A picture of the output folder as text that the browser leaves alone until it is looked at. */
+static int put_file(FILE *out, const struct study_env *env, const char *name, const char *id,
+                    struct err *e)
 {
     enum { LARGEST = 64 << 20 };
-    char name[PATH_MAX], path[PATH_MAX];
+    char path[PATH_MAX];
     size_t len = 0;
-    if (pairs_picture(p, image, method, what, name, sizeof name, e) ||
-        io_path(path, sizeof path, e, "%s/%s", p->env->output, name))
-        return -1;
+    if (io_path(path, sizeof path, e, "%s/%s", env->output, name)) return -1;
     char *bytes = io_read_text(path, LARGEST, &len, e);
     if (!bytes) return -1;
-    if (what == PICTURE_REFERENCE)
-        fprintf(out, "<script type=\"text/plain\" id=\"r%d\">", image);
-    else
-        fprintf(out, "<script type=\"text/plain\" id=\"d%d_%d\">", image, method);
+    fprintf(out, "<script type=\"text/plain\" id=\"%s\">", id);
     put_base64(out, (const unsigned char *)bytes, len);
     fputs("</script>\n", out);
     mem_free(bytes);
     return 0;
 }
 
+static int put_picture(FILE *out, const struct pairs *p, int image, int method, enum picture what,
+                       struct err *e)
+{
+    char name[PATH_MAX], id[32];
+    if (what == PICTURE_REFERENCE)
+        snprintf(id, sizeof id, "r%d", image);
+    else
+        snprintf(id, sizeof id, "d%d_%d", image, method);
+    return pairs_picture(p, image, method, what, name, sizeof name, e) ||
+                   put_file(out, p->env, name, id, e)
+               ? -1
+               : 0;
+}
+
 static int put_pictures(FILE *out, const struct pairs *p, const struct report_extra *extra,
                         struct err *e)
 {
-    int n = p->images < REPORT_PICTURES ? p->images : REPORT_PICTURES, rc = 0;
+    const int most = REPORT_PICTURES / (1 + p->methods);
+    int n = p->images < most ? p->images : most, rc = 0;
     bool *has = mem_new((size_t)p->images, sizeof *has, e);
     if (!has) return -1;
     for (int i = 0, left = n; extra->first && i < extra->count && left > 0; i++)
@@ -131,8 +141,23 @@ static const char *find_marker(const char *marker)
     return memmem(report_page, report_page_len, marker, strlen(marker));
 }
 
-static int put_page(FILE *out, const char *title, json_t *data, const json_t *summary,
-                    const struct pairs *p, const struct report_extra *extra, struct err *e)
+/* The pictures that data.examples names, each with its id. */
+static int put_examples(FILE *out, const struct study_env *env, const json_t *data, struct err *e)
+{
+    size_t i;
+    const json_t *example;
+    json_array_foreach(json_object_get(data, "examples"), i, example)
+    {
+        if (put_file(out, env, json_string_value(json_object_get(example, "file")),
+                     json_string_value(json_object_get(example, "id")), e))
+            return -1;
+    }
+    return 0;
+}
+
+static int put_page(FILE *out, const struct study_env *env, const char *title, json_t *data,
+                    const json_t *summary, const struct pairs *p, const struct report_extra *extra,
+                    struct err *e)
 {
     static const char charts[] = "@CHARTS@", contents[] = "@DATA@";
     const char *page = (const char *)report_page, *end = page + report_page_len;
@@ -143,7 +168,7 @@ static int put_page(FILE *out, const char *title, json_t *data, const json_t *su
     json_object_set_new(data, "title", json_string(title));
     json_object_set_new(data, "version", json_string(cli_version()));
     if (put_json(out, "data", data, e) || put_json(out, "summary", summary, e) ||
-        (p && put_pictures(out, p, extra, e)))
+        put_examples(out, env, data, e) || (p && put_pictures(out, p, extra, e)))
         return -1;
     b += strlen(contents);
     fwrite(b, 1, (size_t)(end - b), out);
@@ -162,7 +187,7 @@ static int write_page(const struct study_env *env, const char *title, json_t *da
         rc = io_path(path, sizeof path, e, "%s/report.html", env->output) ||
                      io_stream_begin(&s, path, e)
                  ? -1
-                 : put_page(s.file, title, data, summary, p, extra, e);
+                 : put_page(s.file, env, title, data, summary, p, extra, e);
     json_decref(data);
     if (rc) {
         io_stream_end(&s, false, NULL);
@@ -181,8 +206,9 @@ int report_pairs(const struct pairs *p, const char *title, const struct report_e
     return write_page(p->env, title, describe_pairs(p, extra), summary, p, extra, e);
 }
 
-int report_curves(const struct study_env *env, const char *title, json_t *curves,
+int report_curves(const struct study_env *env, const char *title, json_t *curves, json_t *examples,
                   const json_t *summary, struct err *e)
 {
-    return write_page(env, title, json_pack("{s:o}", "curves", curves), summary, NULL, NULL, e);
+    json_t *data = json_pack("{s:o, s:o}", "curves", curves, "examples", examples);
+    return write_page(env, title, data, summary, NULL, NULL, e);
 }

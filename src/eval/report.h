@@ -6,8 +6,9 @@
 
 #include "eval/pairs.h"
 
-/* Pictures are in the page of at most so many images; beyond, those of the first ones. */
-enum { REPORT_PICTURES = 500 };
+/* At most so many pictures are in the page, a reference and a difference a method for each image;
+ * beyond, those of the first images. */
+enum { REPORT_PICTURES = 1000 };
 
 /* Of reconstructions: `summary` is shown as well. `first` (may be NULL): the images in order of
  * interest, `count` of them. `notes` (may be NULL): a text for each image and method, by image *
@@ -21,7 +22,8 @@ struct report_extra {
 int report_pairs(const struct pairs *p, const char *title, const struct report_extra *extra,
                  const json_t *summary, struct err *e);
 /* Of anything else: `data` has the members "curves" (a list of {title, x, y, xlabel, lines: [{name,
- * points: [[x, y, low, high], …]}]}), as report.html draws them. */
-int report_curves(const struct study_env *env, const char *title, json_t *curves,
+ * points: [[x, y, low, high], …]}]}), as report.html draws them, and `examples` (a list of {title,
+ * file}), pictures of the output folder. Takes over both. */
+int report_curves(const struct study_env *env, const char *title, json_t *curves, json_t *examples,
                   const json_t *summary, struct err *e);
 bool report_has_charts(void);

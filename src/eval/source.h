@@ -17,8 +17,9 @@ struct source {
     void *(*open)(const void *conf, int k, struct images *im, struct err *e);
     void (*close)(void *state); /* NULL is legal */
     /* The magnitude of the reconstruction of image i, (im->height, im->width), on the scale of the
-     * reference. Not for several threads at once; may use all of them itself. */
-    int (*read)(void *state, int i, float *magnitude, struct err *e);
+     * reference, which is the magnitude it will be compared with. Not for several threads at once;
+     * may use all of them itself. */
+    int (*read)(void *state, int i, const float *reference, float *magnitude, struct err *e);
 };
 /* NULL-ended; each is the first member of a struct source. */
 extern const struct cfg_kind *const source_kinds[];

@@ -38,9 +38,8 @@ struct folder {
     struct images *images;
     float complex *raw; /* as in the file; grows */
     size_t room;
-    bool real;                /* the file's numbers are: negative ones stay so */
-    float complex *fitted;    /* (h, w) */
-    float complex *reference; /* (h, w) */
+    bool real;             /* the file's numbers are: negative ones stay so */
+    float complex *fitted; /* (h, w) */
 };
 
 static int methods(const void *conf)
@@ -65,7 +64,6 @@ static void close_folder(void *state)
     if (!f) return;
     mem_free(f->raw);
     mem_free(f->fitted);
-    mem_free(f->reference);
     mem_free(f);
 }
 
@@ -120,8 +118,7 @@ static void *open_folder(const void *conf, int k, struct images *im, struct err 
     f->scale = c->scale;
     f->images = im;
     f->fitted = mem_new(pixels, sizeof *f->fitted, e);
-    f->reference = mem_new(pixels, sizeof *f->reference, e);
-    if (f->fitted && f->reference && !check_files(f, e)) return f;
+    if (f->fitted && !check_files(f, e)) return f;
     close_folder(f);
     return NULL;
 }
@@ -154,17 +151,17 @@ static int read_slice(struct folder *f, const struct h5 *file, const struct h5_i
 }
 
 /* sum(x r) / sum(x x): of all multiples of x the closest to r. */
-static float closest_scale(const float *x, const float complex *reference, size_t n)
+static float closest_scale(const float *x, const float *reference, size_t n)
 {
     double xr = 0.0, xx = 0.0;
     for (size_t i = 0; i < n; i++) {
-        xr += (double)x[i] * (double)cabsf(reference[i]);
+        xr += (double)x[i] * (double)reference[i];
         xx += (double)x[i] * (double)x[i];
     }
     return xx > 0.0 && xr > 0.0 ? (float)(xr / xx) : 1.0f;
 }
 
-static int read(void *state, int i, float *magnitude, struct err *e)
+static int read(void *state, int i, const float *reference, float *magnitude, struct err *e)
 {
     struct folder *f = state;
     struct images *im = f->images;
@@ -179,8 +176,7 @@ static int read(void *state, int i, float *magnitude, struct err *e)
     for (size_t p = 0; p < n; p++)
         magnitude[p] = f->real ? crealf(f->fitted[p]) : cabsf(f->fitted[p]);
     if (f->scale == SCALE_AS_IS) return 0;
-    if (images_read(im, i, f->reference, e)) return -1;
-    float scale = closest_scale(magnitude, f->reference, n);
+    float scale = closest_scale(magnitude, reference, n);
     for (size_t p = 0; p < n; p++)
         magnitude[p] *= scale;
     return 0;

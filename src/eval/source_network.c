@@ -74,8 +74,9 @@ static void *open_network(const void *conf, int k, struct images *im, struct err
     return NULL;
 }
 
-static int read(void *state, int i, float *magnitude, struct err *e)
+static int read(void *state, int i, const float *reference, float *magnitude, struct err *e)
 {
+    (void)reference;
     struct network *n = state;
     const struct image at = n->from.images->list[i];
     const struct mask_key key = undersample_own_mask(&n->from, at.scan);

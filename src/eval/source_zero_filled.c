@@ -54,8 +54,9 @@ static void *open_zero_filled(const void *conf, int k, struct images *im, struct
     return NULL;
 }
 
-static int read(void *state, int i, float *magnitude, struct err *e)
+static int read(void *state, int i, const float *reference, float *magnitude, struct err *e)
 {
+    (void)reference;
     struct zero_filled *z = state;
     const struct image at = z->from.images->list[i];
     const struct mask_key key = undersample_own_mask(&z->from, at.scan);

@@ -50,12 +50,13 @@ static int write_config(const struct study_env *env, struct err *e)
     return rc;
 }
 
-int study_close_output(const struct study_env *env, json_t *summary, struct err *e)
+int study_close_output(const struct study_env *env, int failed, json_t *summary, struct err *e)
 {
     char path[PATH_MAX], *text = NULL;
     int rc = -1;
-    if (summary) text = json_dumps(summary, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    if (summary && !failed) text = json_dumps(summary, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     json_decref(summary);
+    if (failed) return -1;
     if (!text)
         return err_set(e, ERR_FAILED, "summary.json: out of memory, or a name that is not UTF-8");
     if (!write_config(env, e) && !io_path(path, sizeof path, e, "%s/summary.json", env->output))

@@ -37,9 +37,10 @@ extern const struct cfg_kind *const study_kinds[];
 
 /* Before the first result is written: what is in the folder is no longer a whole. */
 int study_open_output(const struct study_env *env, struct err *e);
-/* After the last: writes config.resolved.yaml and then summary.json, and removes the journal. Takes
- * over `summary`, which may be NULL when it could not be built. */
-int study_close_output(const struct study_env *env, json_t *summary, struct err *e);
+/* After the last: writes config.resolved.yaml and then summary.json, and removes the journal; where
+ * something before it `failed`, nothing of that. Takes over `summary`, which may be NULL when it
+ * could not be built. */
+int study_close_output(const struct study_env *env, int failed, json_t *summary, struct err *e);
 
 /* What studies share in writing their results; names are relative to the output folder. */
 int study_remove(const struct study_env *env, const char *name, struct err *e); /* if it is there */

@@ -10,8 +10,7 @@
 static const char VARIED[] = "ssfd", KEY[] = "layer";
 
 static const struct cfg_field fields[] = {
-    CFG_PICKS(struct layers_conf, reconstructions, NULL, source_kinds,
-              "what is compared with the references"),
+    PAIRS_FIELDS(struct layers_conf),
     CFG_PICKS(struct layers_conf, metrics, NULL, metric_kinds,
               "metrics; ssfd, which is computed at every layer, and others"),
     CFG_TEXTS(struct layers_conf, layers, "[conv3, conv5, conv7, conv9]",
@@ -64,19 +63,13 @@ static int list_metrics(struct layers *l, struct err *e)
 static int write_results(struct layers *l, const struct study_env *env, struct err *e)
 {
     const struct report_extra extra = {0};
-    json_t *claims = json_array(), *summary = NULL;
-    int rc = study_open_output(env, e) || pairs_tables(&l->pairs, e) || layers_tables(l, e) ||
-                     layers_figures(l, e)
-                 ? -1
-                 : 0;
-    if (rc == 0) summary = layers_summary(l, claims);
-    if (rc == 0) rc = report_pairs(&l->pairs, "SSFD by encoder layer", &extra, summary, e);
-    if (rc == 0)
-        rc = study_close_output(env, summary, e);
-    else
-        json_decref(summary);
-    json_decref(claims);
-    return rc;
+    json_t *summary = NULL;
+    int failed = pairs_tables(&l->pairs, e) || layers_tables(l, e) || layers_figures(l, e);
+    if (!failed) {
+        summary = layers_summary(l);
+        failed = report_pairs(&l->pairs, "SSFD by encoder layer", &extra, summary, e);
+    }
+    return study_close_output(env, failed, summary, e);
 }
 
 static int run(const void *conf, const struct study_env *env, struct err *e)
@@ -85,8 +78,10 @@ static int run(const void *conf, const struct study_env *env, struct err *e)
     if (!l) return -1;
     l->conf = conf;
     l->layers = l->conf->layers.n;
-    int rc =
-        list_metrics(l, e) || pairs_open(&l->pairs, env, &l->conf->reconstructions, e) ? -1 : 0;
+    int rc = list_metrics(l, e) ||
+                     pairs_open(&l->pairs, env, &l->conf->reconstructions, &l->conf->references, e)
+                 ? -1
+                 : 0;
     if (rc == 0) {
         l->against = scorers_find(&l->pairs.scorers, l->conf->against);
         if (l->against < 0)

@@ -20,7 +20,8 @@ static const struct cfg_field fields[] = {
     CFG_CHOICE(
         struct perturbation_conf, extent, "given", extents,
         "given: the extents of the perturbations; auto: those at which the mean of ssim, one "
-        "of the metrics, is the target"),
+        "of the metrics, is the target, or has done 95 % of its possible fall where that is "
+        "less"),
     CFG_REAL(struct perturbation_conf, target, "0.3", 0.01, 0.99, "", "of extent auto"),
     CFG_TEXT(struct perturbation_conf, focus, "",
              "the metric whose sensitivities are compared; empty: the first"),
@@ -177,17 +178,14 @@ static int write_results(struct perturbation *s, struct err *e)
     const struct study_env *env = s->env;
     int example = perturbation_typical(s, e);
     json_t *summary = NULL;
-    int rc = example < 0 || study_open_output(env, e) || perturbation_tables(s, e) ||
-                     perturbation_figure(s, example, e)
-                 ? -1
-                 : 0;
-    if (rc == 0) {
+    int failed = example < 0 || study_open_output(env, e) || perturbation_tables(s, e) ||
+                 perturbation_figure(s, example, e);
+    if (!failed) {
         summary = perturbation_summary(s, example);
-        rc = report_curves(env, "Metrics under perturbations", perturbation_curves(s), summary, e);
+        failed = report_curves(env, "Metrics under perturbations", perturbation_curves(s),
+                               perturbation_examples(s), summary, e);
     }
-    if (rc == 0) return study_close_output(env, summary, e);
-    json_decref(summary);
-    return -1;
+    return study_close_output(env, failed, summary, e);
 }
 
 static void release(struct perturbation *s)

@@ -9,8 +9,7 @@
 #include <string.h>
 
 static const struct cfg_field fields[] = {
-    CFG_PICKS(struct qc_conf, reconstructions, NULL, source_kinds,
-              "what is compared with the references"),
+    PAIRS_FIELDS(struct qc_conf),
     CFG_PICKS(struct qc_conf, metrics, NULL, metric_kinds, "metrics"),
     CFG_TEXT(struct qc_conf, focus, "ssfd",
              "the metric whose disagreement with others is looked at"),
@@ -94,19 +93,10 @@ static int write_report(const struct qc *q, const json_t *summary, struct err *e
 
 static int write_results(struct qc *q, const struct study_env *env, struct err *e)
 {
-    json_t *claims = json_array(), *summary = NULL;
-    int rc = study_open_output(env, e) || pairs_tables(&q->pairs, e) || qc_tables(q, e) ||
-                     qc_figures(q, e)
-                 ? -1
-                 : 0;
-    if (rc == 0) summary = qc_summary(q, claims);
-    if (rc == 0) rc = write_report(q, summary, e);
-    if (rc == 0)
-        rc = study_close_output(env, summary, e);
-    else
-        json_decref(summary);
-    json_decref(claims);
-    return rc;
+    json_t *summary = NULL;
+    int failed = pairs_tables(&q->pairs, e) || qc_tables(q, e) || qc_figures(q, e);
+    if (!failed) failed = write_report(q, summary = qc_summary(q), e);
+    return study_close_output(env, failed, summary, e);
 }
 
 static int run(const void *conf, const struct study_env *env, struct err *e)
@@ -118,7 +108,8 @@ static int run(const void *conf, const struct study_env *env, struct err *e)
     if (q->conf->truth[0] && !(q->truth = truth_read(q->conf->truth, e)))
         rc = err_wrap(e, "study.truth");
     if (rc == 0)
-        rc = list_metrics(q, e) || pairs_open(&q->pairs, env, &q->conf->reconstructions, e);
+        rc = list_metrics(q, e) ||
+             pairs_open(&q->pairs, env, &q->conf->reconstructions, &q->conf->references, e);
     if (rc == 0) rc = pairs_score(&q->pairs, fields, conf, e);
     if (rc == 0) rc = qc_measure(q, env->seed, e);
     if (rc == 0) rc = write_results(q, env, e);

@@ -168,15 +168,24 @@ static void a_cut_line_counts_as_not_written(void **state)
         assert_in_range(t.computed, 1, 2);
         check(again);
     }
-    /* Nonsense in the middle ends what is believed. */
+    /* A digit that is another one ends what is believed, though it is a number still. */
     char *at = strstr(text, "\n12 ");
     assert_non_null(at);
-    at[4] = 'x';
+    at = strstr(at, "p-");
+    at[-1] = at[-1] == '7' ? '8' : '7';
     assert_int_equal(io_write_text(path, text, len, &e), 0);
     t = trial();
     assert_int_equal(run(&t, true, again, &e), 0);
     assert_int_equal(t.computed, JOBS - 12);
     check(again);
+    /* Cut off within its head, it says nothing; a head of another study is refused all the same. */
+    for (size_t keep = 0; keep < (size_t)(strstr(text, "\n0 ") - text); keep += 7) {
+        assert_int_equal(io_write_text(path, text, keep, &e), 0);
+        t = trial();
+        assert_int_equal(run(&t, true, again, &e), 0);
+        assert_int_equal(t.computed, JOBS);
+        check(again);
+    }
     mem_free(text);
 }
 
