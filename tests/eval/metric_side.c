@@ -2,6 +2,8 @@
  * with "ok" or "error".
  *
  *     threads N                     of what follows
+ *     checkpoint PATH               writes one as train-ssl does, of the default network and
+ *                                   random weights
  *     images REF IMAGE H W          raw float32, read now
  *     maximum M                     of the reference's scan; 0: not known
  *     score {kind: ssim, …}         the score, 17 digits
@@ -10,6 +12,7 @@
 #include "base/mem.h"
 #include "base/par.h"
 #include "eval/metric.h"
+#include "fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +54,17 @@ static void load(const char *line, struct err *e)
     other = read_image(a, e);
     image = read_image(b, e);
     if (!e->code) other[h * w / 2] = 1.0000001f * other[h * w / 2] + 1e-30f;
+}
+
+static void write_checkpoint(const char *path, struct err *e)
+{
+    struct unet_conf conf;
+    struct graph *g;
+    struct cfg *cfg = cfg_parse(unet_ssl_fields, &conf, "defaults", "", 0, NULL, 0, e);
+    if (!cfg) return;
+    params_free(save_checkpoint(path, "ssl", &conf, &g));
+    graph_free(g);
+    cfg_free(cfg);
 }
 
 static double now(void)
@@ -127,6 +141,8 @@ int main(void)
                 par_set_threads(atoi(rest));
             else if (strcmp(line, "maximum") == 0)
                 maximum = strtod(rest, NULL);
+            else if (strcmp(line, "checkpoint") == 0)
+                write_checkpoint(rest, &e);
             else if (strcmp(line, "images") == 0)
                 load(rest, &e);
             else if (strcmp(line, "score") == 0)
