@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-const char *const features_precisions[] = {"fp32", "fp32-direct", NULL};
-
 struct tap {
     const float *now; /* the plan's, `len` values */
     float *reference; /* the same of the reference */
@@ -40,7 +38,7 @@ void features_free(struct features *f)
 }
 
 struct features *features_new(struct graph *g, struct params *p, const char *const *taps, int n,
-                              int h, int w, enum nn_precision precision, struct err *e)
+                              int h, int w, struct err *e)
 {
     struct features *f = mem_new(1, sizeof *f, e);
     if (!f) {
@@ -50,7 +48,7 @@ struct features *features_new(struct graph *g, struct params *p, const char *con
     }
     *f = (struct features){.graph = g, .params = p, .n = n, .pixels = (size_t)h * (size_t)w};
     f->plan = plan_new(
-        g, p, (struct plan_conf){.batch = 1, .height = h, .width = w, .precision = precision}, e);
+        g, p, (struct plan_conf){.batch = 1, .height = h, .width = w, .precision = NN_FP32_WHOLE}, e);
     f->reference = mem_new(f->pixels, sizeof *f->reference, e);
     f->tap = mem_new((size_t)n, sizeof *f->tap, e);
     if (!f->plan || !f->reference || !f->tap) goto fail;
