@@ -14,6 +14,7 @@ import gzip
 import os
 import pathlib
 import struct
+import tempfile
 
 import h5py
 import numpy as np
@@ -22,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from skimage import metrics as sk
 
-from foreign import piq
+from foreign import meddlr, piq
 from torch_unets import DEFAULTS, UNet, uniform
 
 DATA = pathlib.Path(os.environ.get("SSFD_DATA", pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -148,6 +149,15 @@ def log_kernel(n=15, sigma=1.5):
 LOG = log_kernel()
 
 
+def meddlr_peer(name, dtype=torch.float64):
+    """Of meddlr.metrics: PSNR, NRMSE, or SSIM as Wang has it."""
+    metric = getattr(meddlr.metrics, name)()
+
+    def run(a, b, data):
+        return float(metric.func(*(torch.tensor(x).to(dtype)[None, None] for x in (b, a))))
+    return run
+
+
 def hfen(a, b, data, mode="reflect"):
     fa, fb = (ndi.correlate(x, LOG, mode=mode) for x in (a, b))
     return np.linalg.norm(fa - fb) / np.linalg.norm(fa)
@@ -207,6 +217,26 @@ def ssfd_peer(checkpoint, taps, weights, dtype, channels_last=False):
     def run(a, b, data):
         with torch.no_grad():
             return sum(w * float(F.mse_loss(p, q)) for w, p, q in zip(weights, features(a), features(b)))
+    return run
+
+
+def meddlr_ssfd_peer(checkpoint, dtype):
+    """meddlr's own class with our weights, in a file as it would fetch from the authors' page."""
+    fill = ssl_parameters(checkpoint)
+    theirs = meddlr.metrics.ssfd.SSFD_Encoder(1, 320).state_dict()
+    for name in theirs:
+        block, layer, kind = name.replace("conv_block.", "").split(".")
+        number = 1 if block == "firstblock" else int(block.removeprefix("encoder")) + 1
+        ours = f"block{number}.{layer.replace('GN', 'norm')}.{kind}"
+        theirs[name] = fill(ours, tuple(theirs[name].shape))
+    with tempfile.TemporaryDirectory() as folder:
+        meddlr.metrics.ssfd.SSFD_HUGGINGFACE_URL = str(pathlib.Path(folder) / "model.ckpt")
+        torch.save(theirs, meddlr.metrics.ssfd.SSFD_HUGGINGFACE_URL)
+        metric = meddlr.metrics.ssfd.SSFD().to(dtype)
+
+    def run(a, b, data):
+        with torch.no_grad():
+            return float(metric.func(*(torch.tensor(x).to(dtype)[None, None] for x in (b, a))))
     return run
 
 

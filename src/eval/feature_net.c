@@ -48,7 +48,8 @@ struct features *features_new(struct graph *g, struct params *p, const char *con
     }
     *f = (struct features){.graph = g, .params = p, .n = n, .pixels = (size_t)h * (size_t)w};
     f->plan = plan_new(
-        g, p, (struct plan_conf){.batch = 1, .height = h, .width = w, .precision = NN_FP32_WHOLE}, e);
+        g, p, (struct plan_conf){.batch = 1, .height = h, .width = w, .precision = NN_FP32_WHOLE},
+        e);
     f->reference = mem_new(f->pixels, sizeof *f->reference, e);
     f->tap = mem_new((size_t)n, sizeof *f->tap, e);
     if (!f->plan || !f->reference || !f->tap) goto fail;
