@@ -81,8 +81,9 @@ static double square_difference(const void *ctx, size_t from, size_t to)
 }
 
 int features_distance(struct features *f, features_input *input, const void *ctx,
-                      const float *reference, const float *image, double *out, struct err *e)
+                      const struct metric_pair *pair, double *out, struct err *e)
 {
+    const float *reference = pair->reference;
     if (!f->known || memcmp(reference, f->reference, f->pixels * sizeof *reference) != 0) {
         f->known = false;
         if (input(ctx, reference, reference, f->pixels, f->input, e)) return -1;
@@ -92,7 +93,7 @@ int features_distance(struct features *f, features_input *input, const void *ctx
         memcpy(f->reference, reference, f->pixels * sizeof *reference);
         f->known = true;
     }
-    if (input(ctx, reference, image, f->pixels, f->input, e)) return -1;
+    if (input(ctx, reference, pair->image, f->pixels, f->input, e)) return -1;
     plan_forward(f->plan, (struct step_key){0});
     for (int k = 0; k < f->n; k++)
         out[k] = par_sum(f->tap[k].len, square_difference, &f->tap[k]) / (double)f->tap[k].len;

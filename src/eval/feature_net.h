@@ -2,7 +2,7 @@
  * feature maps at one or several taps, summed in double precision. */
 #pragma once
 
-#include "base/err.h"
+#include "eval/metric.h"
 #include "nn/graph.h"
 #include "nn/params.h"
 #include "nn/plan.h"
@@ -24,4 +24,4 @@ void features_free(struct features *f);
 /* The distance at every tap into out[n]. The features of the last reference are kept: a study
  * compares one with many images. */
 int features_distance(struct features *f, features_input *input, const void *ctx,
-                      const float *reference, const float *image, double *out, struct err *e);
+                      const struct metric_pair *pair, double *out, struct err *e);

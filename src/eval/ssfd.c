@@ -114,14 +114,12 @@ static int zscored(const void *ctx, const float *reference, const float *x, size
     return 0;
 }
 
-static int score(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e)
+static int score(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e)
 {
     const struct ssfd_conf *c = conf;
     double at[MOST_LAYERS], sum = 0.0;
-    if (images_check(reference, image, h, w, e) ||
-        features_distance(state, zscored, NULL, reference, image, at, e))
-        return -1;
+    if (images_check(pair, e) || features_distance(state, zscored, NULL, pair, at, e)) return -1;
     for (int k = 0; k < layers_of(c); k++)
         sum += (c->weights.n ? c->weights.v[k] : 1.0) * at[k];
     *out = sum;

@@ -88,11 +88,11 @@ static int scaled(const void *conf, const float *reference, const float *x, size
     return 0;
 }
 
-static int score(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e)
+static int score(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e)
 {
-    if (images_check(reference, image, h, w, e)) return -1;
-    return features_distance(state, scaled, conf, reference, image, out, e);
+    if (images_check(pair, e)) return -1;
+    return features_distance(state, scaled, conf, pair, out, e);
 }
 
 static void variant(const void *conf, char *text, int size)

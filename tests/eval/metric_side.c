@@ -89,7 +89,10 @@ static double median_time(const struct metric *m, void *state, const void *conf,
     double out, end = now() + seconds;
     while ((now() < end || n < 5) && n < MOST) {
         double start = now();
-        if (m->score(state, conf, n % 2 ? reference : other, image, h, w, &out, e)) return 0.0;
+        if (m->score(state, conf,
+                     &(struct metric_pair){n % 2 ? reference : other, image, h, w, {maximum}}, &out,
+                     e))
+            return 0.0;
         took[n++] = now() - start;
     }
     qsort(took, (size_t)n, sizeof *took, ascending);
@@ -112,12 +115,11 @@ static double answer(double seconds, const char *text, struct err *e)
     const struct metric *m = (const struct metric *)c.metric.kind;
     void *state = m->open ? m->open(c.metric.conf, h, w, e) : NULL;
     if (!e->code) {
-        const struct metric_scan scan = {maximum};
-        if (m->scan && maximum > 0.0) m->scan(state, &scan);
         if (seconds > 0.0)
             out = median_time(m, state, c.metric.conf, seconds, e);
         else
-            m->score(state, c.metric.conf, reference, image, h, w, &out, e);
+            m->score(state, c.metric.conf, &(struct metric_pair){reference, image, h, w, {maximum}},
+                     &out, e);
     }
     if (m->close) m->close(state);
     cfg_free(cfg);

@@ -62,8 +62,8 @@ double scoring_score(struct scoring *s, const float *reference, const float *ima
 {
     struct err e = {0};
     double out = NAN;
-    if (s->metric->score(s->state, s->conf.metric.conf, reference, image, s->h, s->w, &out, &e))
-        fail_msg("%s", e.text);
+    const struct metric_pair pair = {reference, image, s->h, s->w, {0}};
+    if (s->metric->score(s->state, s->conf.metric.conf, &pair, &out, &e)) fail_msg("%s", e.text);
     return out;
 }
 
@@ -82,9 +82,8 @@ int score_try(const char *metric, double maximum, const float *reference, const 
 {
     struct scoring *s = open_scoring(metric, h, w, e);
     if (!s) return -1;
-    const struct metric_scan scan = {maximum};
-    if (maximum > 0.0 && s->metric->scan) s->metric->scan(s->state, &scan);
-    int rc = s->metric->score(s->state, s->conf.metric.conf, reference, image, h, w, out, e);
+    const struct metric_pair pair = {reference, image, h, w, {maximum}};
+    int rc = s->metric->score(s->state, s->conf.metric.conf, &pair, out, e);
     scoring_free(s);
     return rc;
 }

@@ -71,7 +71,8 @@ static double score(const char *layer, const float *x, const float *y, int h, in
     struct err e = {0};
     double out = NAN;
     void *state = metric_ssfd.open(&conf, h, w, &e);
-    if (!state || metric_ssfd.score(state, &conf, x, y, h, w, &out, &e)) fail_msg("%s", e.text);
+    if (!state || metric_ssfd.score(state, &conf, &(struct metric_pair){x, y, h, w, {0}}, &out, &e))
+        fail_msg("%s", e.text);
     metric_ssfd.close(state);
     return out;
 }
@@ -222,11 +223,13 @@ static void several_layers(void **state)
     make_reference(a, 32, 32, 0);
     make_image(b, 32, 32, 0);
     void *s = metric_ssfd.open(&conf, 32, 32, &e);
-    if (!s || metric_ssfd.score(s, &conf, a, b, 32, 32, &out, &e)) fail_msg("%s", e.text);
+    if (!s || metric_ssfd.score(s, &conf, &(struct metric_pair){a, b, 32, 32, {0}}, &out, &e))
+        fail_msg("%s", e.text);
     double nine = score("conv9", a, b, 32, 32), three = score("conv3", a, b, 32, 32);
     assert_true(fabs(out - (0.5 * nine + 3.0 * three)) < 1e-12 * out);
     conf.weights.n = 0;
-    assert_int_equal(metric_ssfd.score(s, &conf, a, b, 32, 32, &out, &e), 0);
+    assert_int_equal(
+        metric_ssfd.score(s, &conf, &(struct metric_pair){a, b, 32, 32, {0}}, &out, &e), 0);
     assert_true(fabs(out - (nine + three + score("conv10", a, b, 32, 32))) < 1e-12 * out);
     metric_ssfd.close(s);
     conf.weights.n = 3;
@@ -273,9 +276,12 @@ static void state_remembers_no_image(void **state)
     double first, second, third;
     make_reference(a, 32, 32, 0);
     make_image(b, 32, 32, 0);
-    assert_int_equal(metric_ssfd.score(s, &conf, a, b, 32, 32, &first, &e), 0);
-    assert_int_equal(metric_ssfd.score(s, &conf, b, b, 32, 32, &second, &e), 0);
-    assert_int_equal(metric_ssfd.score(s, &conf, a, b, 32, 32, &third, &e), 0);
+    assert_int_equal(
+        metric_ssfd.score(s, &conf, &(struct metric_pair){a, b, 32, 32, {0}}, &first, &e), 0);
+    assert_int_equal(
+        metric_ssfd.score(s, &conf, &(struct metric_pair){b, b, 32, 32, {0}}, &second, &e), 0);
+    assert_int_equal(
+        metric_ssfd.score(s, &conf, &(struct metric_pair){a, b, 32, 32, {0}}, &third, &e), 0);
     metric_ssfd.close(s);
     assert_true(second == 0.0 && first == third && first > 0.0);
 }
@@ -331,13 +337,17 @@ static void images_without_an_answer(void **state)
     assert_non_null(s);
     make_reference(a, 32, 32, 0);
     memset(b, 0, sizeof b);
-    assert_int_equal(metric_ssfd.score(s, &conf, b, a, 32, 32, &out, &e), -1);
+    assert_int_equal(
+        metric_ssfd.score(s, &conf, &(struct metric_pair){b, a, 32, 32, {0}}, &out, &e), -1);
     assert_int_equal(e.code, ERR_DATA);
     assert_non_null(strstr(e.text, "constant"));
-    assert_int_equal(metric_ssfd.score(s, &conf, a, b, 32, 32, &out, &e), 0); /* a blank image */
+    assert_int_equal(
+        metric_ssfd.score(s, &conf, &(struct metric_pair){a, b, 32, 32, {0}}, &out, &e),
+        0); /* a blank image */
     assert_true(out > 0.0);
     b[33] = NAN;
-    assert_int_equal(metric_ssfd.score(s, &conf, a, b, 32, 32, &out, &e), -1);
+    assert_int_equal(
+        metric_ssfd.score(s, &conf, &(struct metric_pair){a, b, 32, 32, {0}}, &out, &e), -1);
     assert_non_null(strstr(e.text, "row 1, column 1"));
     metric_ssfd.close(s);
     /* Five levels need 16 pixels. */
