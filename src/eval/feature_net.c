@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/par.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -52,6 +53,7 @@ struct features *features_new(struct graph *g, struct params *p, const char *con
         e);
     f->reference = mem_new(f->pixels, sizeof *f->reference, e);
     f->tap = mem_new((size_t)n, sizeof *f->tap, e);
+    if (!f->plan) err_wrap(e, "an image of %dx%d", h, w);
     if (!f->plan || !f->reference || !f->tap) goto fail;
     f->input = plan_input(f->plan, "input");
     for (int k = 0; k < n; k++) {
@@ -95,7 +97,12 @@ int features_distance(struct features *f, features_input *input, const void *ctx
     }
     if (input(ctx, reference, pair->image, f->pixels, f->input, e)) return -1;
     plan_forward(f->plan, (struct step_key){0});
-    for (int k = 0; k < f->n; k++)
+    for (int k = 0; k < f->n; k++) {
         out[k] = par_sum(f->tap[k].len, square_difference, &f->tap[k]) / (double)f->tap[k].len;
+        if (!isfinite(out[k]))
+            return err_set(e, ERR_DATA,
+                           "the features are not finite: the image has values too far "
+                           "from those of its reference");
+    }
     return 0;
 }

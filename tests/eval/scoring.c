@@ -1,6 +1,7 @@
 #include "scoring.h"
 
 #include "base/mem.h"
+#include "fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,31 @@
 #include <cmocka.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+static char networks[] = "/tmp/ssfd-networks-XXXXXX";
+
+int networks_set_up(void **state)
+{
+    (void)state;
+    struct unet_conf conf;
+    struct graph *g;
+    struct cfg *cfg = cfg_parse(unet_ssl_fields, &conf, "defaults", "", 0, NULL, 0, NULL);
+    if (!cfg || !mkdtemp(networks) || chdir(networks)) return -1;
+    params_free(save_checkpoint("ssl.h5", "ssl", &conf, &g));
+    graph_free(g);
+    cfg_free(cfg);
+    save_vgg("vgg.h5");
+    return 0;
+}
+
+int networks_tear_down(void **state)
+{
+    (void)state;
+    return unlink("ssl.h5") || unlink("vgg.h5") || chdir("/") || rmdir(networks);
+}
 
 struct conf {
     struct cfg_pick metric;
