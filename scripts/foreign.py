@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Other people's metrics: piq and meddlr, imported although torch and numpy have moved on since.
 
 usage: import them from here, as in `from foreign import meddlr, piq`; `python foreign.py` says what could be imported.
@@ -8,6 +9,7 @@ that has another name and an argument that is gone. What either computes is unto
 installed.
 """
 import importlib
+import importlib.metadata
 import importlib.util
 import sys
 
