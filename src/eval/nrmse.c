@@ -10,10 +10,12 @@ static int score(void *state, const void *conf, const struct metric_pair *pair, 
     (void)state;
     (void)conf;
     if (images_check(pair, e)) return -1;
+    const float *reference = pair->reference, *image = pair->image;
+    const size_t n = (size_t)pair->h * (size_t)pair->w;
     double square = 0.0, norm = 0.0;
 #pragma omp simd reduction(+ : square, norm)
-    for (size_t i = 0; i < (size_t)pair->h * (size_t)pair->w; i++) {
-        double r = (double)pair->reference[i], d = (double)pair->image[i] - r;
+    for (size_t i = 0; i < n; i++) {
+        double r = (double)reference[i], d = (double)image[i] - r;
         square += d * d;
         norm += r * r;
     }

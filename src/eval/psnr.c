@@ -11,11 +11,12 @@ static int score(void *state, const void *conf, const struct metric_pair *pair, 
     (void)state;
     struct range range;
     if (range_find(conf, pair, &range, e)) return -1;
+    const float *reference = pair->reference, *image = pair->image;
     size_t n = (size_t)pair->h * (size_t)pair->w;
     double square = 0.0;
 #pragma omp simd reduction(+ : square)
     for (size_t i = 0; i < n; i++) {
-        double d = (double)pair->image[i] - (double)pair->reference[i];
+        double d = (double)image[i] - (double)reference[i];
         square += d * d;
     }
     *out = square > 0.0 ? 10.0 * log10(range.width * range.width * (double)n / square) : INFINITY;

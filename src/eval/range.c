@@ -65,28 +65,16 @@ static int volume_find(double volume, float low, double high, struct range *out,
     return 0;
 }
 
-/* In lanes, for vectors: compilers do not reorder a minimum by themselves. */
 static void extremes(const float *x, size_t n, float *low, float *high)
 {
-    enum { LANES = 16 };
-    float least[LANES], most[LANES];
-    for (int l = 0; l < LANES; l++)
-        least[l] = most[l] = x[0];
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++) {
-            least[l] = x[i + (size_t)l] < least[l] ? x[i + (size_t)l] : least[l];
-            most[l] = x[i + (size_t)l] > most[l] ? x[i + (size_t)l] : most[l];
-        }
-    *low = *high = x[0];
-    for (int l = 0; l < LANES; l++) {
-        *low = fminf(*low, least[l]);
-        *high = fmaxf(*high, most[l]);
+    float least = x[0], most = x[0];
+#pragma omp simd reduction(min : least) reduction(max : most)
+    for (size_t i = 0; i < n; i++) {
+        least = x[i] < least ? x[i] : least;
+        most = x[i] > most ? x[i] : most;
     }
-    for (; i < n; i++) {
-        *low = fminf(*low, x[i]);
-        *high = fmaxf(*high, x[i]);
-    }
+    *low = least;
+    *high = most;
 }
 
 int range_find(const struct range_conf *c, const struct metric_pair *p, struct range *out,
