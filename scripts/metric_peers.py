@@ -14,6 +14,7 @@ import gzip
 import os
 import pathlib
 import struct
+import tempfile
 
 import h5py
 import numpy as np
@@ -22,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from skimage import metrics as sk
 
-import piq
+from foreign import meddlr, piq
 from torch_unets import DEFAULTS, UNet, uniform
 
 DATA = pathlib.Path(os.environ.get("SSFD_DATA", pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -148,6 +149,15 @@ def log_kernel(n=15, sigma=1.5):
 LOG = log_kernel()
 
 
+def meddlr_peer(name, dtype=torch.float64):
+    """Of meddlr.metrics: PSNR, NRMSE, or SSIM as Wang has it."""
+    metric = getattr(meddlr.metrics, name)()
+
+    def run(a, b, data):
+        return float(metric.func(*(torch.tensor(x).to(dtype)[None, None] for x in (b, a))))
+    return run
+
+
 def hfen(a, b, data, mode="reflect"):
     fa, fb = (ndi.correlate(x, LOG, mode=mode) for x in (a, b))
     return np.linalg.norm(fa - fb) / np.linalg.norm(fa)
@@ -187,29 +197,16 @@ def nqm(a, b, data):
 # ---- Networks ----------------------------------------------------------------------------------
 
 
-def ssl_parameters():
-    """Of the default SSL network, from their closed form."""
-    net = UNet(**DEFAULTS["ssl"])
-    with torch.no_grad():
-        net(torch.zeros(1, 1, 16, 16, dtype=torch.float64))
-    return {name: p.detach().numpy().astype(np.float32) for name, p in net.params.items()}
+def ssl_parameters(checkpoint):
+    """name -> values, as a `fill` of torch_unets.UNet."""
+    with h5py.File(checkpoint) as f:
+        values = {name: p[()] for name, p in f["params"].items()}
+    return lambda name, shape: torch.tensor(values[name].reshape(shape))
 
 
-def write_checkpoint(path):
-    """As ckpt.c does."""
-    d = DEFAULTS["ssl"]
-    with h5py.File(path, "w") as f:
-        f.attrs.update({"format": "ssfd checkpoint 1", "task": "ssl", "step": 1, "best_step": 1, "best_loss": 1.0,
-                        "loss_sum": 0.0, "height": 320, "width": 320, "unet.in_channels": 1, "unet.out_channels": 1,
-                        "unet.filters": d["filters"], "unet.levels": d["levels"], "unet.block": 0,
-                        "unet.groups": d["groups"], "unet.dropout": 0.1})
-        for name, p in ssl_parameters().items():
-            f["params/" + name] = p
-
-
-def ssfd_peer(taps, weights, dtype, channels_last=False):
+def ssfd_peer(checkpoint, taps, weights, dtype, channels_last=False):
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    net = UNet(**DEFAULTS["ssl"], dtype=dtype, layout=layout)
+    net = UNet(**DEFAULTS["ssl"], fill=ssl_parameters(checkpoint), dtype=dtype, layout=layout)
 
     def features(x):
         x = torch.tensor((x - x.mean()) / x.std(ddof=1)).to(dtype)[None, None].contiguous(memory_format=layout)
@@ -220,6 +217,26 @@ def ssfd_peer(taps, weights, dtype, channels_last=False):
     def run(a, b, data):
         with torch.no_grad():
             return sum(w * float(F.mse_loss(p, q)) for w, p, q in zip(weights, features(a), features(b)))
+    return run
+
+
+def meddlr_ssfd_peer(checkpoint, dtype):
+    """meddlr's own class with our weights, in a file as it would fetch from the authors' page."""
+    fill = ssl_parameters(checkpoint)
+    theirs = meddlr.metrics.ssfd.SSFD_Encoder(1, 320).state_dict()
+    for name in theirs:
+        block, layer, kind = name.replace("conv_block.", "").split(".")
+        number = 1 if block == "firstblock" else int(block.removeprefix("encoder")) + 1
+        ours = f"block{number}.{layer.replace('GN', 'norm')}.{kind}"
+        theirs[name] = fill(ours, tuple(theirs[name].shape))
+    with tempfile.TemporaryDirectory() as folder:
+        meddlr.metrics.ssfd.SSFD_HUGGINGFACE_URL = str(pathlib.Path(folder) / "model.ckpt")
+        torch.save(theirs, meddlr.metrics.ssfd.SSFD_HUGGINGFACE_URL)
+        metric = meddlr.metrics.ssfd.SSFD().to(dtype)
+
+    def run(a, b, data):
+        with torch.no_grad():
+            return float(metric.func(*(torch.tensor(x).to(dtype)[None, None] for x in (b, a))))
     return run
 
 

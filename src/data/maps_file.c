@@ -3,19 +3,12 @@
 #include "base/h5.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "data/cfl.h"
 #include "data/jsense.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* BART's order: readout, two phase axes, coils, …, slices at the 14th. */
-enum { CFL_DIMS = 16, CFL_HEIGHT = 0, CFL_WIDTH = 1, CFL_THIRD = 2, CFL_COIL = 3, CFL_SLICE = 13 };
 
 int maps_path(const char *folder, const struct scan *s, char *path, size_t size, struct err *e)
 {
@@ -53,30 +46,6 @@ static int check_h5(const struct maps_file *f, const struct scan *s, struct err 
 
 /* ---- BART's .cfl --------------------------------------------------------------------------- */
 
-/* The dimensions in the line behind "# Dimensions"; absent ones are 1. */
-static int parse_header(const char *text, long long dim[CFL_DIMS])
-{
-    for (int i = 0; i < CFL_DIMS; i++)
-        dim[i] = 1;
-    const char *p = strstr(text, "# Dimensions");
-    p = p ? strchr(p, '\n') : NULL;
-    if (!p) return -1;
-    p++;
-    int n = 0;
-    for (;; n++) {
-        while (*p == ' ')
-            p++;
-        if (*p == '\n' || *p == '\0') break;
-        char *end;
-        errno = 0;
-        long long v = strtoll(p, &end, 10);
-        if (errno || end == p || v < 1 || n >= CFL_DIMS) return -1;
-        dim[n] = v;
-        p = end;
-    }
-    return n ? 0 : -1;
-}
-
 static int cfl_mismatch(const struct maps_file *f, const struct scan *s, struct err *e)
 {
     err_set(e, ERR_DATA, "%s: the dimensions of the maps do not fit to the scan %s", f->path,
@@ -90,49 +59,20 @@ static int cfl_mismatch(const struct maps_file *f, const struct scan *s, struct 
 
 static int open_cfl(struct maps_file *f, const struct scan *s, struct err *e)
 {
-    char header[sizeof f->path];
-    long long dim[CFL_DIMS];
-    size_t len;
-    struct stat st;
-    if (io_path(header, sizeof header, e, "%.*s.hdr", (int)strlen(f->path) - 4, f->path)) return -1;
-    char *text = io_read_text(header, 1 << 16, &len, e);
-    if (!text) return -1;
-    int bad = parse_header(text, dim);
-    mem_free(text);
-    if (bad) {
-        err_set(e, ERR_DATA, "%s: no dimensions", header);
-        return err_hint(e, "expected a line '# Dimensions' and behind it one of whole numbers");
-    }
-    f->slices_last = dim[CFL_THIRD] == 1;
-    const int at = f->slices_last ? CFL_SLICE : CFL_THIRD;
+    int64_t dim[CFL_DIMS];
+    if (cfl_sizes(f->path, dim, e)) return -1;
+    f->slices_last = dim[CFL_PHS2] == 1;
+    const int at = f->slices_last ? CFL_SLICE : CFL_PHS2;
     for (int i = 0; i < CFL_DIMS; i++) {
-        const long long want = i == CFL_HEIGHT  ? s->height
-                               : i == CFL_WIDTH ? s->width
-                               : i == CFL_COIL  ? s->coils
-                               : i == at        ? s->slices
-                                                : 1;
+        const int64_t want = i == CFL_READ   ? s->height
+                             : i == CFL_PHS1 ? s->width
+                             : i == CFL_COIL ? s->coils
+                             : i == at       ? s->slices
+                                             : 1;
         if (dim[i] != want) return cfl_mismatch(f, s, e);
     }
-    if ((f->fd = open(f->path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(f->fd, &st))
-        return err_set(e, ERR_NOINPUT, "%s: %s", f->path, strerror(errno));
-    const long long samples = (long long)s->slices * s->coils * s->height * s->width;
-    if (st.st_size == samples * (long long)sizeof(float complex)) return 0;
-    err_set(e, ERR_DATA, "%s: %lld bytes, its header says %lld", f->path, (long long)st.st_size,
-            samples * (long long)sizeof(float complex));
-    return err_hint(e, "a copy was probably interrupted; repeat it");
-}
-
-static int read_all(int fd, char *to, size_t n, off_t at)
-{
-    while (n > 0) {
-        ssize_t got = pread(fd, to, n, at);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return -1;
-        to += got;
-        at += got;
-        n -= (size_t)got;
-    }
-    return 0;
+    f->fd = cfl_open(f->path, e);
+    return f->fd < 0 ? -1 : 0;
 }
 
 /* A plane is stored with rows fastest. */
@@ -145,8 +85,7 @@ static int read_cfl(const struct maps_file *f, const struct scan *s, int slice, 
     for (size_t c = 0; c < (size_t)s->coils && rc == 0; c++) {
         const size_t index = f->slices_last ? (size_t)slice * (size_t)s->coils + c
                                             : c * (size_t)s->slices + (size_t)slice;
-        if (read_all(f->fd, (char *)plane, n * sizeof *plane, (off_t)(index * n * sizeof *plane)))
-            rc = err_set(e, ERR_NOINPUT, "%s: cannot be read", f->path);
+        rc = cfl_read(f->fd, f->path, index * n, plane, n, e);
         for (size_t y = 0; y < h && rc == 0; y++)
             for (size_t x = 0; x < w; x++)
                 maps[c * n + y * w + x] = plane[x * h + y];

@@ -12,12 +12,13 @@ void csv_free(struct csv *t)
 {
     mem_free(t->text);
     mem_free(t->cell);
+    mem_free(t->line);
     *t = (struct csv){0};
 }
 
-/* Ends the cell that starts at *at, in place; *at moves to the next. The character that ended it:
- * ',', '\n' or 0; -1 where a quotation mark is not closed. */
-static int next_cell(char **at, const char **cell)
+/* Ends the cell that starts at *at, in place; *at moves to the next, *line with it. The character
+ * that ended it: ',', '\n' or 0; -1 where a quotation mark is not closed. */
+static int next_cell(char **at, char **cell, int *line)
 {
     char *from = *at, *to = *at;
     bool quoted = *from == '"';
@@ -25,6 +26,7 @@ static int next_cell(char **at, const char **cell)
     from += quoted;
     for (; quoted || (*from != ',' && *from != '\n' && *from != '\0'); from++) {
         if (*from == '\0') return -1;
+        *line += *from == '\n';
         if (quoted && *from == '"' && from[1] == '"')
             from++;
         else if (*from == '"' && quoted) {
@@ -37,18 +39,21 @@ static int next_cell(char **at, const char **cell)
     *at = end ? from + 1 : from;
     if (end != ',' && to > *cell && to[-1] == '\r') to--;
     *to = '\0';
+    *line += end == '\n';
     return end;
 }
 
-/* One line into `cell`, at most `room`: the number of cells, or -1. */
-static int next_line(char **at, const char **cell, int room)
+/* The record that begins in line *line into cell[columns]. */
+static int next_record(char **at, char **cell, int columns, int *line, struct err *e)
 {
-    for (int n = 0; n < room;) {
-        int end = next_cell(at, &cell[n++]);
-        if (end < 0) return -1;
-        if (end != ',') return n;
-    }
-    return -1;
+    const int begun = *line;
+    int end = ',', n = 0;
+    for (; n < columns && end == ','; n++)
+        if ((end = next_cell(at, &cell[n], line)) < 0)
+            return err_set(e, ERR_DATA, "line %d: a quotation mark is not closed", begun);
+    if (n == columns && end != ',') return 0;
+    return err_set(e, ERR_DATA, "line %d: %s than %d cells, which the first line has", begun,
+                   end == ',' ? "more" : "less", columns);
 }
 
 static int count_columns(const char *text)
@@ -71,19 +76,20 @@ static int parse(struct csv *t, struct err *e)
     t->columns = count_columns(at);
     if (t->columns > MOST_COLUMNS)
         return err_set(e, ERR_DATA, "more than %d columns", MOST_COLUMNS);
-    if (!(t->cell = mem_new(lines * (size_t)t->columns, sizeof *t->cell, e))) return -1;
+    t->cell = mem_new(lines * (size_t)t->columns, sizeof *t->cell, e);
+    t->line = mem_new(lines, sizeof *t->line, e);
+    if (!t->cell || !t->line) return -1;
     t->rows = -1;
-    for (int line = 1; *at; line++) {
-        const char **row = t->cell + (size_t)(t->rows + 1) * (size_t)t->columns;
+    for (int line = 1; *at;) {
+        const int row = t->rows + 1;
         if (*at == '\n' || (*at == '\r' && at[1] == '\n')) { /* an empty line */
             at += *at == '\n' ? 1 : 2;
+            line++;
             continue;
         }
-        int n = next_line(&at, row, t->columns);
-        if (n != t->columns)
-            return err_set(e, ERR_DATA,
-                           "line %d: not %d cells, or a quotation mark that is not closed", line,
-                           t->columns);
+        t->line[row] = line;
+        if (next_record(&at, t->cell + (size_t)row * (size_t)t->columns, t->columns, &line, e))
+            return -1;
         t->rows++;
     }
     for (int c = 0; c < t->columns && t->rows > 0; c++)

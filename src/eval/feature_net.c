@@ -3,10 +3,9 @@
 #include "base/mem.h"
 #include "base/par.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
-
-const char *const features_precisions[] = {"fp32", "fp32-direct", NULL};
 
 struct tap {
     const float *now; /* the plan's, `len` values */
@@ -40,7 +39,7 @@ void features_free(struct features *f)
 }
 
 struct features *features_new(struct graph *g, struct params *p, const char *const *taps, int n,
-                              int h, int w, enum nn_precision precision, struct err *e)
+                              int h, int w, struct err *e)
 {
     struct features *f = mem_new(1, sizeof *f, e);
     if (!f) {
@@ -50,9 +49,11 @@ struct features *features_new(struct graph *g, struct params *p, const char *con
     }
     *f = (struct features){.graph = g, .params = p, .n = n, .pixels = (size_t)h * (size_t)w};
     f->plan = plan_new(
-        g, p, (struct plan_conf){.batch = 1, .height = h, .width = w, .precision = precision}, e);
+        g, p, (struct plan_conf){.batch = 1, .height = h, .width = w, .precision = NN_FP32_WHOLE},
+        e);
     f->reference = mem_new(f->pixels, sizeof *f->reference, e);
     f->tap = mem_new((size_t)n, sizeof *f->tap, e);
+    if (!f->plan) err_wrap(e, "an image of %dx%d", h, w);
     if (!f->plan || !f->reference || !f->tap) goto fail;
     f->input = plan_input(f->plan, "input");
     for (int k = 0; k < n; k++) {
@@ -82,8 +83,9 @@ static double square_difference(const void *ctx, size_t from, size_t to)
 }
 
 int features_distance(struct features *f, features_input *input, const void *ctx,
-                      const float *reference, const float *image, double *out, struct err *e)
+                      const struct metric_pair *pair, double *out, struct err *e)
 {
+    const float *reference = pair->reference;
     if (!f->known || memcmp(reference, f->reference, f->pixels * sizeof *reference) != 0) {
         f->known = false;
         if (input(ctx, reference, reference, f->pixels, f->input, e)) return -1;
@@ -93,9 +95,14 @@ int features_distance(struct features *f, features_input *input, const void *ctx
         memcpy(f->reference, reference, f->pixels * sizeof *reference);
         f->known = true;
     }
-    if (input(ctx, reference, image, f->pixels, f->input, e)) return -1;
+    if (input(ctx, reference, pair->image, f->pixels, f->input, e)) return -1;
     plan_forward(f->plan, (struct step_key){0});
-    for (int k = 0; k < f->n; k++)
+    for (int k = 0; k < f->n; k++) {
         out[k] = par_sum(f->tap[k].len, square_difference, &f->tap[k]) / (double)f->tap[k].len;
+        if (!isfinite(out[k]))
+            return err_set(e, ERR_DATA,
+                           "the features are not finite: the image has values too far "
+                           "from those of its reference");
+    }
     return 0;
 }

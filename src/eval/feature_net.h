@@ -2,7 +2,7 @@
  * feature maps at one or several taps, summed in double precision. */
 #pragma once
 
-#include "base/err.h"
+#include "eval/metric.h"
 #include "nn/graph.h"
 #include "nn/params.h"
 #include "nn/plan.h"
@@ -14,19 +14,14 @@
 typedef int features_input(const void *ctx, const float *reference, const float *x, size_t n,
                            float *input, struct err *e);
 
-/* For configurations: how the convolutions are computed, NN_FP32 and NN_FP32_DIRECT. */
-extern const char *const features_precisions[]; /* NULL-ended */
-#define FEATURES_PRECISION_HELP                                                                    \
-    "of the convolutions: fp32 (fast; distances to about 1e-5 relative) or fp32-direct (to "       \
-    "about 1e-6, at two or three times the cost)"
-
 struct features;
 /* A sealed graph with the input "input" and the `n` outputs `taps`, and its parameters, for images
- * of h by w. Takes over graph and params, also where it fails. */
+ * of h by w. Takes over graph and params, also where it fails. Convolutions are NN_FP32_WHOLE: a
+ * distance is the difference of nearly equal numbers, and must not depend on the processor. */
 struct features *features_new(struct graph *g, struct params *p, const char *const *taps, int n,
-                              int h, int w, enum nn_precision precision, struct err *e);
+                              int h, int w, struct err *e);
 void features_free(struct features *f);
 /* The distance at every tap into out[n]. The features of the last reference are kept: a study
  * compares one with many images. */
 int features_distance(struct features *f, features_input *input, const void *ctx,
-                      const float *reference, const float *image, double *out, struct err *e);
+                      const struct metric_pair *pair, double *out, struct err *e);

@@ -4,37 +4,23 @@
  * An odd side is first padded by zeros at its end, as piq does. */
 #include "base/mem.h"
 #include "base/par.h"
-#include "eval/metric.h"
-#include "eval/plane.h"
-#include "eval/range.h"
+#include "eval/pyramid.h"
 
 #include <math.h>
 #include <stdio.h>
 
 enum { ROWS = 16, SMALLEST = 6 };
 
-struct gmsd_conf {
-    int range;
-};
-
-static const struct cfg_field fields[] = {
-    CFG_CHOICE(struct gmsd_conf, range, "auto", range_rules,
-               "what becomes 0..1, see the data range of ssim"),
-    CFG_END};
-
 struct gmsd {
-    struct plane full, frame[2], half[2]; /* half: reference and image, inside frames of one zero */
+    struct halved pair;
     struct plane similarity;
-    double volume; /* maximum of the scan; 0: not known */
 };
 
 static void close_gmsd(void *state)
 {
     struct gmsd *s = state;
     if (!s) return;
-    plane_free(&s->full);
-    plane_free(&s->frame[0]);
-    plane_free(&s->frame[1]);
+    halved_free(&s->pair);
     plane_free(&s->similarity);
     mem_free(s);
 }
@@ -42,28 +28,13 @@ static void close_gmsd(void *state)
 static void *open_gmsd(const void *conf, int h, int w, struct err *e)
 {
     (void)conf;
-    if (h < SMALLEST || w < SMALLEST) {
-        err_set(e, ERR_DATA, "an image of %dx%d is smaller than %dx%d, which has one gradient", h,
-                w, SMALLEST, SMALLEST);
-        return NULL;
-    }
     struct gmsd *s = mem_new(1, sizeof *s, e);
     if (!s) return NULL;
-    int hh = (h + 1) / 2, hw = (w + 1) / 2;
-    if (plane_new(&s->full, h, w, e) || plane_new(&s->similarity, hh, hw, e)) goto fail;
-    for (int k = 0; k < 2; k++) {
-        if (plane_new(&s->frame[k], hh + 2, hw + 2, e)) goto fail;
-        s->half[k] = plane_inside(&s->frame[k], 1);
-    }
-    return s;
-fail:
+    if (!halved_new(&s->pair, h, w, 1, SMALLEST, e) &&
+        !plane_new(&s->similarity, (h + 1) / 2, (w + 1) / 2, e))
+        return s;
     close_gmsd(s);
     return NULL;
-}
-
-static void scan(void *state, const struct metric_scan *scan)
-{
-    ((struct gmsd *)state)->volume = scan->maximum;
 }
 
 /* Squared magnitude of the Prewitt gradient at column j of the middle one of three rows. */
@@ -78,7 +49,7 @@ static void similarity_rows(void *ctx, int task)
 {
     const struct gmsd *s = ctx;
     const double t = 170.0 / (255.0 * 255.0);
-    const struct plane *a = &s->half[0], *b = &s->half[1];
+    const struct plane *a = &s->pair.half[0], *b = &s->pair.half[1];
     for (int i = task * ROWS; i < (task + 1) * ROWS && i < a->h; i++) {
         const double *restrict pa = plane_row(a, i) - a->stride, *restrict pb =
                                                                      plane_row(b, i) - b->stride;
@@ -112,20 +83,13 @@ static double deviation(const struct plane *p)
     return sqrt(square / n);
 }
 
-static int score(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e)
+static int score(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e)
 {
     struct gmsd *s = state;
-    const struct gmsd_conf *c = conf;
-    struct range range;
-    if (range_find((enum range_rule)c->range, s->volume, reference, image, h, w, &range, e))
-        return -1;
-    for (int k = 0; k < 2; k++) {
-        plane_fill(&s->full, k ? image : reference, range.low, 1.0 / range.width);
-        plane_halve(&s->full, PLANE_PAD_ZERO_END, &s->half[k]);
-    }
-    s->similarity.h = s->half[0].h;
-    s->similarity.w = s->half[0].w;
+    if (halved_fill(&s->pair, conf, pair, 1.0, e)) return -1;
+    s->similarity.h = s->pair.half[0].h;
+    s->similarity.w = s->pair.half[0].w;
     par_for((s->similarity.h + ROWS - 1) / ROWS, similarity_rows, s);
     *out = deviation(&s->similarity);
     return 0;
@@ -133,20 +97,19 @@ static int score(void *state, const void *conf, const float *reference, const fl
 
 static void variant(const void *conf, char *text, int size)
 {
-    const struct gmsd_conf *c = conf;
     snprintf(text, (size_t)size, "Xue 2014: after 2x2 means, T = 170 in units of 0..255, %s",
-             range_text((enum range_rule)c->range));
+             range_text(conf));
 }
 
 const struct metric metric_gmsd = {
-    .kind = {"gmsd", "gradient magnitude similarity deviation (Xue 2014)", fields,
-             sizeof(struct gmsd_conf)},
+    .kind = {"gmsd", "gradient magnitude similarity deviation (Xue 2014)", range_fields,
+             sizeof(struct range_conf)},
     .label = "GMSD",
     .unit = "",
     .better = -1,
     .open = open_gmsd,
     .close = close_gmsd,
-    .scan = scan,
+    .wants_scan = range_wants_scan,
     .score = score,
     .variant = variant,
 };

@@ -5,9 +5,7 @@
  * does it: blocks start at the first pixel, odd sides are padded by zeros at their end. */
 #include "base/mem.h"
 #include "base/par.h"
-#include "eval/metric.h"
-#include "eval/plane.h"
-#include "eval/range.h"
+#include "eval/pyramid.h"
 
 #include <float.h>
 #include <math.h>
@@ -17,21 +15,11 @@ enum { ROWS = 16, SCALES = 3, MARGIN = 1 << (SCALES - 1), SMALLEST = 1 << (SCALE
 
 static const double C = 30.0, ALPHA = 4.2;
 
-struct haarpsi_conf {
-    int range;
-};
-
-static const struct cfg_field fields[] = {
-    CFG_CHOICE(struct haarpsi_conf, range, "auto", range_rules,
-               "what becomes 0..255, see the data range of ssim"),
-    CFG_END};
-
 struct haarpsi {
-    struct plane full, frame[2], half[2]; /* half: reference and image, inside frames of zeros */
-    size_t stride;                        /* doubles of a row of scratch */
-    double *scratch;                      /* (tasks, SCRATCH, stride) */
-    double (*sum)[2];                     /* (tasks): weighted similarities, weights */
-    double volume;                        /* maximum of the scan; 0: not known */
+    struct halved pair;
+    size_t stride;    /* doubles of a row of scratch */
+    double *scratch;  /* (tasks, SCRATCH, stride) */
+    double (*sum)[2]; /* (tasks): weighted similarities, weights */
 };
 enum { LINES = 2, SCRATCH = LINES + 2 * SCALES * 2 };
 
@@ -39,9 +27,7 @@ static void close_haarpsi(void *state)
 {
     struct haarpsi *s = state;
     if (!s) return;
-    plane_free(&s->full);
-    plane_free(&s->frame[0]);
-    plane_free(&s->frame[1]);
+    halved_free(&s->pair);
     mem_free(s->scratch);
     mem_free(s->sum);
     mem_free(s);
@@ -50,32 +36,17 @@ static void close_haarpsi(void *state)
 static void *open_haarpsi(const void *conf, int h, int w, struct err *e)
 {
     (void)conf;
-    if (h < SMALLEST || w < SMALLEST) {
-        err_set(e, ERR_DATA, "an image of %dx%d is smaller than %dx%d, which %d scales need", h, w,
-                SMALLEST, SMALLEST, SCALES);
-        return NULL;
-    }
     struct haarpsi *s = mem_new(1, sizeof *s, e);
     if (!s) return NULL;
-    int hh = (h + 1) / 2, hw = (w + 1) / 2;
-    size_t tasks = ((size_t)hh + ROWS - 1) / ROWS;
-    if (plane_new(&s->full, h, w, e)) goto fail;
-    for (int k = 0; k < 2; k++) {
-        if (plane_new(&s->frame[k], hh + 2 * MARGIN, hw + 2 * MARGIN, e)) goto fail;
-        s->half[k] = plane_inside(&s->frame[k], MARGIN);
-    }
-    s->stride = s->frame[0].stride;
+    size_t tasks = ((size_t)(h + 1) / 2 + ROWS - 1) / ROWS;
+    if (halved_new(&s->pair, h, w, MARGIN, SMALLEST, e)) goto fail;
+    s->stride = s->pair.frame[0].stride;
     s->scratch = mem_new(tasks * SCRATCH, s->stride * sizeof *s->scratch, e);
     s->sum = mem_new(tasks, sizeof *s->sum, e);
     if (s->scratch && s->sum) return s;
 fail:
     close_haarpsi(s);
     return NULL;
-}
-
-static void scan(void *state, const struct metric_scan *scan)
-{
-    ((struct haarpsi *)state)->volume = scan->maximum;
 }
 
 /* Magnitudes of the coefficients of row i at a filter of 2 half pixels: upper minus lower half into
@@ -156,33 +127,27 @@ static void sum_rows(void *ctx, int task)
         for (int scale = 0; scale < SCALES; scale++)
             for (int o = 0; o < 2; o++, at += s->stride)
                 c[k][scale][o] = at;
-    for (int i = task * ROWS; i < (task + 1) * ROWS && i < s->half[0].h; i++) {
+    for (int i = task * ROWS; i < (task + 1) * ROWS && i < s->pair.half[0].h; i++) {
         for (int k = 0; k < 2; k++) {
-            coefficients(&s->half[k], i, 1, lines, s->stride, c[k][0]);
-            coefficients(&s->half[k], i, 2, lines, s->stride, c[k][1]);
-            coefficients(&s->half[k], i, 4, lines, s->stride, c[k][2]);
+            coefficients(&s->pair.half[k], i, 1, lines, s->stride, c[k][0]);
+            coefficients(&s->pair.half[k], i, 2, lines, s->stride, c[k][1]);
+            coefficients(&s->pair.half[k], i, 4, lines, s->stride, c[k][2]);
         }
         for (int o = 0; o < 2; o++)
-            sum_row(s->half[0].w, (const double *const[SCALES]){c[0][0][o], c[0][1][o], c[0][2][o]},
+            sum_row(s->pair.half[0].w,
+                    (const double *const[SCALES]){c[0][0][o], c[0][1][o], c[0][2][o]},
                     (const double *const[SCALES]){c[1][0][o], c[1][1][o], c[1][2][o]}, sum);
     }
     s->sum[task][0] = sum[0];
     s->sum[task][1] = sum[1];
 }
 
-static int score(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e)
+static int score(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e)
 {
     struct haarpsi *s = state;
-    const struct haarpsi_conf *c = conf;
-    struct range range;
-    if (range_find((enum range_rule)c->range, s->volume, reference, image, h, w, &range, e))
-        return -1;
-    for (int k = 0; k < 2; k++) {
-        plane_fill(&s->full, k ? image : reference, range.low, 255.0 / range.width);
-        plane_halve(&s->full, PLANE_PAD_ZERO_END, &s->half[k]);
-    }
-    int tasks = (s->half[0].h + ROWS - 1) / ROWS;
+    if (halved_fill(&s->pair, conf, pair, 255.0, e)) return -1;
+    int tasks = (s->pair.half[0].h + ROWS - 1) / ROWS;
     par_for(tasks, sum_rows, s);
     double similar = DBL_EPSILON, weight = DBL_EPSILON; /* piq adds them */
     for (int k = 0; k < tasks; k++) {
@@ -198,21 +163,20 @@ static int score(void *state, const void *conf, const float *reference, const fl
 
 static void variant(const void *conf, char *text, int size)
 {
-    const struct haarpsi_conf *c = conf;
     snprintf(text, (size_t)size,
              "Reisenhofer 2018, grey: after 2x2 means, C = 30, alpha = 4.2 in units of 0..255, %s",
-             range_text((enum range_rule)c->range));
+             range_text(conf));
 }
 
 const struct metric metric_haarpsi = {
-    .kind = {"haarpsi", "Haar wavelet-based perceptual similarity index (Reisenhofer 2018)", fields,
-             sizeof(struct haarpsi_conf)},
+    .kind = {"haarpsi", "Haar wavelet-based perceptual similarity index (Reisenhofer 2018)",
+             range_fields, sizeof(struct range_conf)},
     .label = "HaarPSI",
     .unit = "",
     .better = 1,
     .open = open_haarpsi,
     .close = close_haarpsi,
-    .scan = scan,
+    .wants_scan = range_wants_scan,
     .score = score,
     .variant = variant,
 };

@@ -162,12 +162,14 @@ static double norm(struct hfen *s)
     return sqrt(sum);
 }
 
-static int score(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e)
+static int score(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e)
 {
     struct hfen *s = state;
     const struct hfen_conf *c = conf;
-    if (images_check(reference, image, h, w, e)) return -1;
+    const float *reference = pair->reference, *image = pair->image;
+    const int h = pair->h, w = pair->w;
+    if (images_check(pair, e)) return -1;
     double of = 1.0;
     if (c->norm == NORM_REFERENCE) {
         double largest = 0.0;

@@ -1,14 +1,22 @@
-/* Image quality metrics, a table: one file each. A metric compares an image with a reference; both
- * are (h, w), both magnitude images or both z-scored ones. What range or normalisation it needs, it
+/* Image quality metrics, a table: one file each. A metric compares an image with a reference, both
+ * magnitude images or both z-scored ones. What range or normalisation it needs, it
  * owns, and names in `variant`. */
 #pragma once
 
 #include "base/cfg.h"
 #include "base/err.h"
 
-/* What a metric may know of the scan its next images are from. */
+#include <stdbool.h>
+
+/* What a metric may know of the scan its images are from. */
 struct metric_scan {
-    double maximum; /* of the reference volume, in the units of the images */
+    double maximum; /* of the reference volume, in the units of the images; 0: not known */
+};
+
+struct metric_pair {
+    const float *reference, *image; /* (h, w) */
+    int h, w;
+    struct metric_scan scan;
 };
 
 struct metric {
@@ -22,13 +30,14 @@ struct metric {
      * ERR_DATA. */
     void *(*open)(const void *conf, int h, int w, struct err *e);
     void (*close)(void *state);
-    /* Before the first image of each scan, where the study has whole scans. NULL: no matter. */
-    void (*scan)(void *state, const struct metric_scan *scan);
+    /* Whether this configuration needs `scan` of its pairs, for which studies read whole scans.
+     * NULL: no. */
+    bool (*wants_scan)(const void *conf);
     /* The score into *out; INFINITY is a score (PSNR of equal images). ERR_DATA with the reason
      * where it is not defined: a value that is not finite, a reference without content, an image
      * too small. */
-    int (*score)(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e);
+    int (*score)(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e);
     /* How this configuration computes it, for the outputs: "Wang 11x11 Gaussian, …". */
     void (*variant)(const void *conf, char *text, int size);
 };

@@ -22,15 +22,6 @@
 
 enum { BANDS = 6, CHUNK = 4096 }; /* the residual is band 0 */
 
-struct nqm_conf {
-    int range;
-};
-
-static const struct cfg_field fields[] = {
-    CFG_CHOICE(struct nqm_conf, range, "auto", range_rules,
-               "what is black: 0, or with extent the reference's minimum; see ssim"),
-    CFG_END};
-
 struct nqm {
     struct fft2_double *fft;
     size_t n;
@@ -38,7 +29,6 @@ struct nqm {
     double complex *band[BANDS];             /* reference + i image, each */
     double *gain[BANDS];                     /* of the filters, over the transform's scale */
     double masking[BANDS], threshold[BANDS]; /* contrasts */
-    double volume;                           /* maximum of the scan; 0: not known */
     double (*sum)[2];                        /* (chunks): squares of the reference and noise */
 };
 
@@ -110,11 +100,6 @@ fail:
     return NULL;
 }
 
-static void scan(void *state, const struct metric_scan *scan)
-{
-    ((struct nqm *)state)->volume = scan->maximum;
-}
-
 /* The filters are real and even: those of reference + i image are real and imaginary part. */
 static void make_band(void *ctx, int k)
 {
@@ -151,14 +136,13 @@ static void sum_chunk(void *ctx, int chunk)
     s->sum[chunk][1] = noise;
 }
 
-static int score(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e)
+static int score(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e)
 {
     struct nqm *s = state;
-    const struct nqm_conf *c = conf;
     struct range range;
-    if (range_find((enum range_rule)c->range, s->volume, reference, image, h, w, &range, e))
-        return -1;
+    if (range_find(conf, pair, &range, e)) return -1;
+    const float *reference = pair->reference, *image = pair->image;
     bool equal = memcmp(reference, image, s->n * sizeof *image) == 0; /* without rounding */
     for (size_t i = 0; i < s->n; i++) {
         double a = ((double)reference[i] - range.low) / range.width;
@@ -182,7 +166,7 @@ static int score(void *state, const void *conf, const float *reference, const fl
 
 static void variant(const void *conf, char *text, int size)
 {
-    const struct nqm_conf *c = conf;
+    const struct range_conf *c = conf;
     snprintf(text, (size_t)size,
              "Damera-Venkata 2000, 5 bands, viewing distance 3.5 image heights, black: %s",
              c->range == RANGE_EXTENT ? "the reference's minimum"
@@ -192,13 +176,13 @@ static void variant(const void *conf, char *text, int size)
 
 const struct metric metric_nqm = {
     .kind = {"nqm", "noise quality measure (Damera-Venkata 2000); infinite for equal images",
-             fields, sizeof(struct nqm_conf)},
+             range_fields, sizeof(struct range_conf)},
     .label = "NQM",
     .unit = "dB",
     .better = 1,
     .open = open_nqm,
     .close = close_nqm,
-    .scan = scan,
+    .wants_scan = range_wants_scan,
     .score = score,
     .variant = variant,
 };

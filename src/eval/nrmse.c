@@ -1,19 +1,20 @@
 /* Normalised root mean squared error: |image - reference| / |reference|, Euclidean norms. */
-#include "eval/metric.h"
 #include "eval/range.h"
 
 #include <math.h>
 #include <stdio.h>
 
-static int score(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e)
+static int score(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e)
 {
     (void)state;
     (void)conf;
-    if (images_check(reference, image, h, w, e)) return -1;
+    if (images_check(pair, e)) return -1;
+    const float *reference = pair->reference, *image = pair->image;
+    const size_t n = (size_t)pair->h * (size_t)pair->w;
     double square = 0.0, norm = 0.0;
 #pragma omp simd reduction(+ : square, norm)
-    for (size_t i = 0; i < (size_t)h * (size_t)w; i++) {
+    for (size_t i = 0; i < n; i++) {
         double r = (double)reference[i], d = (double)image[i] - r;
         square += d * d;
         norm += r * r;

@@ -34,13 +34,11 @@ static int compute(void *ctx, int image, int seat, int lane, double *value, stru
 {
     const struct search *q = ctx;
     const struct perturbation *s = q->s;
-    const struct scorer *ssim = &s->scorers.list[q->ssim];
     struct images *im = s->env->images;
     const float *x = s->seat + (size_t)seat * pixels(s);
     float *y = s->work + (size_t)lane * pixels(s);
     return perturbation_apply(s, q->p, q->level, KEY_SEARCH, images_id(im, image), x, y, e) ||
-                   ssim->metric->score(s->scorers.state[lane * s->scorers.n + q->ssim], ssim->conf,
-                                       x, y, im->height, im->width, value, e)
+                   scorers_score_one(&s->scorers, lane, q->ssim, x, y, value, e)
                ? -1
                : 0;
 }

@@ -6,6 +6,12 @@
 #include <stddef.h>
 
 const char *const range_rules[] = {"auto", "maximum", "extent", "volume", NULL};
+const struct cfg_field range_fields[] = {RANGE_FIELD, CFG_END};
+
+bool range_wants_scan(const void *conf)
+{
+    return ((const struct range_conf *)conf)->range == RANGE_VOLUME;
+}
 
 static int check(const char *what, const float *x, int h, int w, struct err *e)
 {
@@ -22,9 +28,19 @@ static int check(const char *what, const float *x, int h, int w, struct err *e)
                    (int)(at / (size_t)w), (int)(at % (size_t)w));
 }
 
-int images_check(const float *reference, const float *image, int h, int w, struct err *e)
+int images_check(const struct metric_pair *p, struct err *e)
 {
-    return check("reference", reference, h, w, e) || check("image", image, h, w, e) ? -1 : 0;
+    return check("reference", p->reference, p->h, p->w, e) ||
+                   check("image", p->image, p->h, p->w, e)
+               ? -1
+               : 0;
+}
+
+int images_hold(int h, int w, int least, struct err *e)
+{
+    if (h >= least && w >= least) return 0;
+    return err_set(e, ERR_DATA, "an image of %dx%d is smaller than %dx%d, the least it can be", h,
+                   w, least, least);
 }
 
 static int volume_find(double volume, float low, double high, struct range *out, struct err *e)
@@ -33,7 +49,9 @@ static int volume_find(double volume, float low, double high, struct range *out,
         err_set(e, ERR_CONFIG,
                 "the data range 'volume' needs the maximum of the reference scan, "
                 "which is not known here, or is not positive");
-        return err_hint(e, "use range: maximum, or a study that scores whole scans");
+        return err_hint(e,
+                        "use another range; a perturbation study z-scores every slice by itself, "
+                        "so that the slices of a scan have no common scale");
     }
     if (low < 0.0f)
         return err_set(e, ERR_DATA,
@@ -47,38 +65,26 @@ static int volume_find(double volume, float low, double high, struct range *out,
     return 0;
 }
 
-/* In lanes, for vectors: compilers do not reorder a minimum by themselves. */
 static void extremes(const float *x, size_t n, float *low, float *high)
 {
-    enum { LANES = 16 };
-    float least[LANES], most[LANES];
-    for (int l = 0; l < LANES; l++)
-        least[l] = most[l] = x[0];
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++) {
-            least[l] = x[i + (size_t)l] < least[l] ? x[i + (size_t)l] : least[l];
-            most[l] = x[i + (size_t)l] > most[l] ? x[i + (size_t)l] : most[l];
-        }
-    *low = *high = x[0];
-    for (int l = 0; l < LANES; l++) {
-        *low = fminf(*low, least[l]);
-        *high = fmaxf(*high, most[l]);
+    float least = x[0], most = x[0];
+#pragma omp simd reduction(min : least) reduction(max : most)
+    for (size_t i = 0; i < n; i++) {
+        least = x[i] < least ? x[i] : least;
+        most = x[i] > most ? x[i] : most;
     }
-    for (; i < n; i++) {
-        *low = fminf(*low, x[i]);
-        *high = fmaxf(*high, x[i]);
-    }
+    *low = least;
+    *high = most;
 }
 
-int range_find(enum range_rule rule, double volume, const float *reference, const float *image,
-               int h, int w, struct range *out, struct err *e)
+int range_find(const struct range_conf *c, const struct metric_pair *p, struct range *out,
+               struct err *e)
 {
-    if (images_check(reference, image, h, w, e)) return -1;
+    if (images_check(p, e)) return -1;
     float low, high;
-    extremes(reference, (size_t)h * (size_t)w, &low, &high);
-    if (rule == RANGE_VOLUME) return volume_find(volume, low, (double)high, out, e);
-    bool extent = rule == RANGE_EXTENT || (rule == RANGE_AUTO && low < 0.0f);
+    extremes(p->reference, (size_t)p->h * (size_t)p->w, &low, &high);
+    if (c->range == RANGE_VOLUME) return volume_find(p->scan.maximum, low, (double)high, out, e);
+    bool extent = c->range == RANGE_EXTENT || (c->range == RANGE_AUTO && low < 0.0f);
     *out = (struct range){.low = extent ? (double)low : 0.0};
     out->width = (double)high - out->low;
     if (out->width > 0.0) return 0;
@@ -88,9 +94,9 @@ int range_find(enum range_rule rule, double volume, const float *reference, cons
                    (double)high);
 }
 
-const char *range_text(enum range_rule rule)
+const char *range_text(const struct range_conf *c)
 {
-    switch (rule) {
+    switch (c->range) {
     case RANGE_MAXIMUM:
         return "data range: maximum of the reference";
     case RANGE_EXTENT:

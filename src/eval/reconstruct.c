@@ -117,11 +117,12 @@ static void take_output(void *ctx, int i)
 }
 
 /* Every metric of |x|, into score[0 .. metrics). Where the target is zero everywhere none is
- * defined: NaN. */
+ * defined: NaN. `maximum`: of the target's volume. */
 static int score(const struct reconstruction *r, struct slot *s, const float complex *x,
-                 double *score, struct err *e)
+                 double maximum, double *score, struct err *e)
 {
     const int h = r->net.height, w = r->net.width;
+    const struct metric_pair pair = {s->target, s->magnitude, h, w, {maximum}};
     float most = 0.0f;
     for (size_t i = 0; i < (size_t)h * (size_t)w; i++) {
         s->magnitude[i] = cabsf(x[i]);
@@ -130,8 +131,8 @@ static int score(const struct reconstruction *r, struct slot *s, const float com
     for (int m = 0; m < r->conf->metrics.n; m++) {
         const struct metric *metric = reconstruct_metric(r->conf, m);
         score[m] = NAN;
-        if (most > 0.0f && metric->score(r->state[m], r->conf->metrics.v[m].conf, s->target,
-                                         s->magnitude, h, w, score + m, e))
+        if (most > 0.0f &&
+            metric->score(r->state[m], r->conf->metrics.v[m].conf, &pair, score + m, e))
             return err_wrap(e, "metric %s", metric->kind.name);
     }
     return 0;
@@ -142,9 +143,9 @@ static int finish(struct work *k, int i, struct h5 *out, struct err *e)
     struct reconstruction *r = k->r;
     struct slot *s = k->slot + i;
     const struct recon_shape shape = reconstruct_shape(r, k->scan);
-    if (score(r, s, s->zero, k->scores + shape.metrics, e)) return -1;
+    if (score(r, s, s->zero, k->zero.maximum, k->scores + shape.metrics, e)) return -1;
     volume_add(&k->zero, s->target, s->magnitude);
-    if (score(r, s, s->image, k->scores, e)) return -1;
+    if (score(r, s, s->image, k->recon.maximum, k->scores, e)) return -1;
     volume_add(&k->recon, s->target, s->magnitude);
     return recon_file_add(out, &shape, k->first + i, s->image, s->zero, k->scores, s->scratch, e);
 }

@@ -127,7 +127,8 @@ int scorers_open(struct scorers *s, int h, int w, int lanes, FILE *notes, struct
     s->width = w;
     s->lanes = lanes;
     s->state = mem_new((size_t)lanes * (size_t)s->n, sizeof *s->state, e);
-    if (!s->state) return -1;
+    s->scan = mem_new((size_t)lanes, sizeof *s->scan, e);
+    if (!s->state || !s->scan) return -1;
     par_set_threads(1);
     int rc = keep_what_opens(s, notes, e);
     for (int l = 1; l < lanes && rc == 0; l++)
@@ -146,6 +147,7 @@ void scorers_release(struct scorers *s)
         for (int m = 0; m < s->n; m++)
             if (s->list[m].metric->close) s->list[m].metric->close(s->state[l * s->n + m]);
     mem_free(s->state);
+    mem_free(s->scan);
     for (int m = 0; m < s->n; m++)
         drop(&s->list[m]);
     *s = (struct scorers){0};
@@ -154,25 +156,31 @@ void scorers_release(struct scorers *s)
 bool scorers_want_scans(const struct scorers *s)
 {
     for (int m = 0; m < s->n; m++)
-        if (s->list[m].metric->scan) return true;
+        if (s->list[m].metric->wants_scan && s->list[m].metric->wants_scan(s->list[m].conf))
+            return true;
     return false;
 }
 
 void scorers_scan(const struct scorers *s, int lane, const struct metric_scan *scan)
 {
-    for (int m = 0; m < s->n; m++)
-        if (s->list[m].metric->scan) s->list[m].metric->scan(s->state[lane * s->n + m], scan);
+    s->scan[lane] = *scan;
+}
+
+int scorers_score_one(const struct scorers *s, int lane, int m, const float *reference,
+                      const float *image, double *score, struct err *e)
+{
+    const struct scorer *x = &s->list[m];
+    const struct metric_pair pair = {reference, image, s->height, s->width, s->scan[lane]};
+    if (x->metric->score(s->state[lane * s->n + m], x->conf, &pair, score, e))
+        return err_wrap(e, "%s", x->name);
+    return 0;
 }
 
 int scorers_score(const struct scorers *s, int lane, const float *reference, const float *image,
                   double *score, struct err *e)
 {
-    for (int m = 0; m < s->n; m++) {
-        const struct scorer *x = &s->list[m];
-        if (x->metric->score(s->state[lane * s->n + m], x->conf, reference, image, s->height,
-                             s->width, &score[m], e))
-            return err_wrap(e, "%s", x->name);
-    }
+    for (int m = 0; m < s->n; m++)
+        if (scorers_score_one(s, lane, m, reference, image, &score[m], e)) return -1;
     return 0;
 }
 

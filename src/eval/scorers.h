@@ -19,8 +19,9 @@ enum { SCORERS_MAX = 32 };
 struct scorers {
     int n, lanes, height, width;
     struct scorer list[SCORERS_MAX];
-    void **state; /* (lanes, n) */
-    int absent;   /* metrics left out, and why */
+    void **state;             /* (lanes, n) */
+    struct metric_scan *scan; /* (lanes): of the images that come next */
+    int absent;               /* metrics left out, and why */
     struct {
         char name[48], why[512];
     } left_out[SCORERS_MAX];
@@ -37,12 +38,14 @@ int scorers_add_varied(struct scorers *s, const struct cfg_pick *pick, const cha
 int scorers_open(struct scorers *s, int h, int w, int lanes, FILE *notes, struct err *e);
 void scorers_release(struct scorers *s);
 
-/* Whether any metric wants to know of the scans; and what it is told before an image of one. */
+/* Whether any metric wants to know of the scans; and what all are told from now on. */
 bool scorers_want_scans(const struct scorers *s);
 void scorers_scan(const struct scorers *s, int lane, const struct metric_scan *scan);
 /* The scores of all metrics into score[n]. */
 int scorers_score(const struct scorers *s, int lane, const float *reference, const float *image,
                   double *score, struct err *e);
+int scorers_score_one(const struct scorers *s, int lane, int metric, const float *reference,
+                      const float *image, double *score, struct err *e);
 int scorers_find(const struct scorers *s, const char *name); /* its place, or -1 */
 /* For summary.json: {name: {label, variant, unit, better}} and what was left out. */
 json_t *scorers_describe(const struct scorers *s);

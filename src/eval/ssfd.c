@@ -5,9 +5,6 @@
  *
  * Each image is z-scored by itself (as in the authors' code), so the distance does not change with
  * a x + b, a > 0, applied to either. A constant image counts as all zero. */
-#include "eval/ssfd.h"
-
-#include "base/mem.h"
 #include "data/normalise.h"
 #include "eval/feature_net.h"
 #include "eval/metric.h"
@@ -22,7 +19,6 @@ struct ssfd_conf {
     const char *checkpoint, *layer;
     struct cfg_texts layers;
     struct cfg_reals weights;
-    int precision;
 };
 
 static const struct cfg_field fields[] = {
@@ -34,17 +30,13 @@ static const struct cfg_field fields[] = {
         struct ssfd_conf, weights, "[]", 0, 1e12, "",
         "factors of the distances at `layers` (fit-ssfd finds them from reader scores); none: "
         "all 1"),
-    CFG_CHOICE(struct ssfd_conf, precision, "fp32", features_precisions, FEATURES_PRECISION_HELP),
     CFG_END};
 
-struct ssfd_layers {
-    struct features *features;
-};
+enum { MOST_LAYERS = 16 };
 
-void ssfd_layers_free(struct ssfd_layers *s)
+static int layers_of(const struct ssfd_conf *c)
 {
-    if (s) features_free(s->features);
-    mem_free(s);
+    return c->layers.n ? c->layers.n : 1;
 }
 
 /* The encoder up to the last of the layers, whose taps' names go into tap. */
@@ -72,34 +64,43 @@ static int build(const char *checkpoint, const char *const *layers, int n, char 
     return graph_seal(g, e);
 }
 
-struct ssfd_layers *ssfd_layers_new(const char *checkpoint, const char *const *layers, int n, int h,
-                                    int w, enum nn_precision precision, struct err *e)
+static void close_ssfd(void *state)
 {
-    char tap[SSFD_MOST_LAYERS][32];
-    const char *name[SSFD_MOST_LAYERS];
+    features_free(state);
+}
+
+static void *open_ssfd(const void *conf, int h, int w, struct err *e)
+{
+    const struct ssfd_conf *c = conf;
+    const char *const *layers = c->layers.n ? c->layers.v : &c->layer;
+    const int n = layers_of(c);
+    char tap[MOST_LAYERS][32];
+    const char *name[MOST_LAYERS];
     struct params *p = NULL;
     struct graph *g = NULL;
-    struct ssfd_layers *s = NULL;
-    if (n < 1 || n > SSFD_MOST_LAYERS) {
-        err_set(e, ERR_CONFIG, "%d layers; 1 to %d are possible", n, SSFD_MOST_LAYERS);
+    if (n > MOST_LAYERS) {
+        err_set(e, ERR_CONFIG, "%d layers; 1 to %d are possible", n, MOST_LAYERS);
+        return NULL;
+    }
+    if (c->weights.n && c->weights.n != c->layers.n) {
+        err_set(e, ERR_CONFIG, "%d weights for %d layers", c->weights.n, c->layers.n);
+        err_hint(e,
+                 "give `weights` a number for each of `layers`, in their order, or leave it out");
         return NULL;
     }
     if (!(g = graph_new())) {
         err_set(e, ERR_FAILED, "out of memory");
         return NULL;
     }
-    if (build(checkpoint, layers, n, tap, g, e) || !(p = params_new(g, e)) ||
-        ckpt_load(checkpoint, p, false, e) || !(s = mem_new(1, sizeof *s, e))) {
+    if (build(c->checkpoint, layers, n, tap, g, e) || !(p = params_new(g, e)) ||
+        ckpt_load(c->checkpoint, p, false, e)) {
         params_free(p);
         graph_free(g);
         return NULL;
     }
     for (int k = 0; k < n; k++)
         name[k] = tap[k];
-    s->features = features_new(g, p, name, n, h, w, precision, e);
-    if (s->features) return s;
-    ssfd_layers_free(s);
-    return NULL;
+    return features_new(g, p, name, n, h, w, e);
 }
 
 static int zscored(const void *ctx, const float *reference, const float *x, size_t n, float *input,
@@ -113,42 +114,13 @@ static int zscored(const void *ctx, const float *reference, const float *x, size
     return 0;
 }
 
-int ssfd_layers_score(struct ssfd_layers *s, const float *reference, const float *image, int h,
-                      int w, double *out, struct err *e)
-{
-    if (images_check(reference, image, h, w, e)) return -1;
-    return features_distance(s->features, zscored, NULL, reference, image, out, e);
-}
-
-/* ---- The metric -------------------------------------------------------------------------- */
-
-static void close_ssfd(void *state)
-{
-    ssfd_layers_free(state);
-}
-
-static void *open_ssfd(const void *conf, int h, int w, struct err *e)
+static int score(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e)
 {
     const struct ssfd_conf *c = conf;
-    if (c->weights.n && c->weights.n != c->layers.n) {
-        err_set(e, ERR_CONFIG, "%d weights for %d layers", c->weights.n, c->layers.n);
-        err_hint(e,
-                 "give `weights` a number for each of `layers`, in their order, or leave it out");
-        return NULL;
-    }
-    const char *const *layers = c->layers.n ? c->layers.v : &c->layer;
-    return ssfd_layers_new(c->checkpoint, layers, c->layers.n ? c->layers.n : 1, h, w,
-                           (enum nn_precision)c->precision, e);
-}
-
-static int score(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e)
-{
-    const struct ssfd_conf *c = conf;
-    double at[SSFD_MOST_LAYERS], sum = 0.0;
-    if (ssfd_layers_score(state, reference, image, h, w, at, e)) return -1;
-    int n = c->layers.n ? c->layers.n : 1;
-    for (int k = 0; k < n; k++)
+    double at[MOST_LAYERS], sum = 0.0;
+    if (images_check(pair, e) || features_distance(state, zscored, NULL, pair, at, e)) return -1;
+    for (int k = 0; k < layers_of(c); k++)
         sum += (c->weights.n ? c->weights.v[k] : 1.0) * at[k];
     *out = sum;
     return 0;
@@ -170,8 +142,8 @@ static void variant(const void *conf, char *text, int size)
     combination(c, layers, sizeof layers);
     snprintf(text, (size_t)size,
              "mean squared error of the features after the ReLU of %s, each image z-scored by "
-             "itself, encoder %s%s",
-             layers, c->checkpoint, c->precision == NN_FP32_DIRECT ? ", fp32-direct" : "");
+             "itself, encoder %s",
+             layers, c->checkpoint);
 }
 
 const struct metric metric_ssfd = {

@@ -1,5 +1,5 @@
 /* What is known of the scans to be bad: a CSV table as make-scans writes it beside scans with
- * planted defects, or one's own. Columns, in any order, others are ignored:
+ * planted defects, or one's own (eval/csv.h). Columns, in any order, others are ignored:
  *
  *     scan                     name of the scan, with or without ".h5"
  *     kind                     of the defect; "none" or empty: the scan has none
@@ -13,6 +13,8 @@
 enum { TRUTH_KINDS = 32 };
 
 struct truth;
+/* ERR_DATA naming file and line where it is not such a table; ERR_NOINPUT where it cannot be read.
+ */
 struct truth *truth_read(const char *path, struct err *e);
 void truth_free(struct truth *t);
 int truth_kinds(const struct truth *t); /* kinds of defects, without "none" */

@@ -16,7 +16,7 @@ static const char *const scalings[] = {"image", "reference", NULL};
 
 struct vgg_conf {
     const char *weights, *layer;
-    int scaling, precision;
+    int scaling;
 };
 
 static const struct cfg_field fields[] = {
@@ -27,7 +27,6 @@ static const struct cfg_field fields[] = {
              "features after this ReLU: block1_relu1 to block3_relu3"),
     CFG_CHOICE(struct vgg_conf, scaling, "image", scalings,
                "what becomes 0..255: minimum..maximum of each image, or of the reference for both"),
-    CFG_CHOICE(struct vgg_conf, precision, "fp32", features_precisions, FEATURES_PRECISION_HELP),
     CFG_END};
 
 static void close_vgg(void *state)
@@ -59,7 +58,7 @@ static void *open_vgg(const void *conf, int h, int w, struct err *e)
                         "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5");
         goto fail;
     }
-    return features_new(g, p, &c->layer, 1, h, w, (enum nn_precision)c->precision, e);
+    return features_new(g, p, &c->layer, 1, h, w, e);
 fail:
     params_free(p);
     graph_free(g);
@@ -89,11 +88,11 @@ static int scaled(const void *conf, const float *reference, const float *x, size
     return 0;
 }
 
-static int score(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e)
+static int score(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e)
 {
-    if (images_check(reference, image, h, w, e)) return -1;
-    return features_distance(state, scaled, conf, reference, image, out, e);
+    if (images_check(pair, e)) return -1;
+    return features_distance(state, scaled, conf, pair, out, e);
 }
 
 static void variant(const void *conf, char *text, int size)
@@ -101,11 +100,11 @@ static void variant(const void *conf, char *text, int size)
     const struct vgg_conf *c = conf;
     snprintf(text, (size_t)size,
              "mean squared error of the features of VGG-16 (ImageNet) after %s, %s scaled to "
-             "0..255, weights %s%s",
+             "0..255, weights %s",
              c->layer,
              c->scaling == SCALE_IMAGE ? "each image by itself"
                                        : "both images with the reference's extremes",
-             c->weights, c->precision == NN_FP32_DIRECT ? ", fp32-direct" : "");
+             c->weights);
 }
 
 const struct metric metric_vggpl = {

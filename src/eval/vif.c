@@ -2,65 +2,17 @@
  * authors' vifp, a scalar Gaussian model over four scales, Gaussian windows of 17, 9, 5 and 3
  * taps and sigma taps / 5, visual noise of variance 2 for images of 0..255. The information the
  * image keeps of the reference over that of the reference; more than 1 where contrast is raised. */
-#include "base/mem.h"
-#include "eval/metric.h"
-#include "eval/range.h"
-#include "eval/window.h"
+#include "eval/pyramid.h"
 
 #include <math.h>
 #include <stdio.h>
 
 enum { SCALES = 4, SMALLEST = 41, BLOCK = 64 };
 
-struct vif_conf {
-    int range;
-};
-
-static const struct cfg_field fields[] = {
-    CFG_CHOICE(struct vif_conf, range, "auto", range_rules,
-               "what becomes 0..255, see the data range of ssim"),
-    CFG_END};
-
-struct vif {
-    struct windowing *windowing;
-    struct plane a[SCALES], b[SCALES];
-    double volume; /* maximum of the scan; 0: not known */
-};
-
-static void close_vif(void *state)
-{
-    struct vif *s = state;
-    if (!s) return;
-    for (int k = 0; k < SCALES; k++) {
-        plane_free(&s->a[k]);
-        plane_free(&s->b[k]);
-    }
-    windowing_free(s->windowing);
-    mem_free(s);
-}
-
 static void *open_vif(const void *conf, int h, int w, struct err *e)
 {
     (void)conf;
-    if (h < SMALLEST || w < SMALLEST) {
-        err_set(e, ERR_DATA, "an image of %dx%d is smaller than %dx%d, which %d scales need", h, w,
-                SMALLEST, SMALLEST, SCALES);
-        return NULL;
-    }
-    struct vif *s = mem_new(1, sizeof *s, e);
-    if (!s) return NULL;
-    if (!(s->windowing = windowing_new(h, w, e))) goto fail;
-    for (int k = 0; k < SCALES; k++, h = (h + 1) / 2, w = (w + 1) / 2)
-        if (plane_new(&s->a[k], h, w, e) || plane_new(&s->b[k], h, w, e)) goto fail;
-    return s;
-fail:
-    close_vif(s);
-    return NULL;
-}
-
-static void scan(void *state, const struct metric_scan *scan)
-{
-    ((struct vif *)state)->volume = scan->maximum;
+    return pyramid_new(h, w, SCALES, SMALLEST, e);
 }
 
 /* Sum of log10 of n <= BLOCK numbers from 1 up, as the logarithm of their product: one call
@@ -106,16 +58,11 @@ static void information_row(const void *ctx, const struct moments *m, double sum
     }
 }
 
-static int score(void *state, const void *conf, const float *reference, const float *image, int h,
-                 int w, double *out, struct err *e)
+static int score(void *state, const void *conf, const struct metric_pair *pair, double *out,
+                 struct err *e)
 {
-    struct vif *s = state;
-    const struct vif_conf *c = conf;
-    struct range range;
-    if (range_find((enum range_rule)c->range, s->volume, reference, image, h, w, &range, e))
-        return -1;
-    plane_fill(&s->a[0], reference, range.low, 255.0 / range.width);
-    plane_fill(&s->b[0], image, range.low, 255.0 / range.width);
+    struct pyramid *s = state;
+    if (pyramid_fill(s, conf, pair, 255.0, e)) return -1;
     const double eps = 1e-8;
     double kept = eps, all = eps;
     for (int k = 0; k < SCALES; k++) {
@@ -136,21 +83,20 @@ static int score(void *state, const void *conf, const float *reference, const fl
 
 static void variant(const void *conf, char *text, int size)
 {
-    const struct vif_conf *c = conf;
     snprintf(text, (size_t)size,
              "pixel domain (vifp), 4 scales, noise variance 2 in units of 0..255, %s",
-             range_text((enum range_rule)c->range));
+             range_text(conf));
 }
 
 const struct metric metric_vif = {
-    .kind = {"vif", "visual information fidelity, pixel domain (Sheikh and Bovik 2006)", fields,
-             sizeof(struct vif_conf)},
+    .kind = {"vif", "visual information fidelity, pixel domain (Sheikh and Bovik 2006)",
+             range_fields, sizeof(struct range_conf)},
     .label = "VIF",
     .unit = "",
     .better = 1,
     .open = open_vif,
-    .close = close_vif,
-    .scan = scan,
+    .close = pyramid_free,
+    .wants_scan = range_wants_scan,
     .score = score,
     .variant = variant,
 };

@@ -6,8 +6,11 @@
 const struct conv_kernel *const conv_kernels[] = {&conv_bf16, &conv_bf16_split, &conv_winograd,
                                                   &conv_direct, NULL};
 
-const char *const nn_precisions[] = {
-    [NN_FP32] = "fp32", [NN_FP32_DIRECT] = "fp32-direct", [NN_BF16] = "bf16", NULL};
+const char *const nn_precisions[] = {[NN_FP32] = "fp32",
+                                     [NN_FP32_WHOLE] = "fp32-whole",
+                                     [NN_FP32_DIRECT] = "fp32-direct",
+                                     [NN_BF16] = "bf16",
+                                     NULL};
 
 const char *nn_bf16_missing(void)
 {

@@ -2,13 +2,10 @@
  * one channel the mean absolute error, with two the mean |p - t| of complex numbers (the authors'
  * l1). Its gradient is taken as 0 where the error is. */
 #include "base/par.h"
-#include "nn/op.h"
+#include "nn/loss.h"
 
 #include <math.h>
 
-struct l1_state {
-    double loss;
-};
 struct l1_of {
     const struct io *io;
     size_t channels;
@@ -16,21 +13,7 @@ struct l1_of {
 
 int nn_l1(struct graph *g, int prediction, int target)
 {
-    if (graph_channels(g, prediction) != graph_channels(g, target))
-        return graph_fail(g, "l1 of %d and %d channels", graph_channels(g, prediction),
-                          graph_channels(g, target));
-    return graph_add(
-        g, &(struct node_spec){.op = &op_l1, .nin = 2, .in = {prediction, target}, .channels = 1});
-}
-
-static int l1_infer(struct node *n, struct err *e)
-{
-    const struct shape p = n->x[0], t = n->x[1];
-    if (p.h != t.h || p.w != t.w)
-        return err_set(e, ERR_DATA, "a prediction of %d x %d and a target of %d x %d", p.h, p.w,
-                       t.h, t.w);
-    n->y[0] = (struct shape){1, 1, 1, 1};
-    return 0;
+    return loss_add(g, &op_l1, prediction, target);
 }
 
 static double modulus(const float *p, const float *t, size_t channels)
@@ -55,11 +38,9 @@ static double moduli(const void *ctx, size_t from, size_t to)
 
 static void l1_forward(const struct node *n, const struct io *io)
 {
-    struct l1_state *s = n->state;
     const struct l1_of of = {io, (size_t)n->x[0].c};
     const size_t pixels = shape_len(n->x[0]) / of.channels;
-    s->loss = par_sum(pixels, moduli, &of) / (double)pixels;
-    io->y[0][0] = (float)s->loss;
+    loss_is(n, io, par_sum(pixels, moduli, &of) / (double)pixels);
 }
 
 static void l1_backward(const struct node *n, const struct io *io)
@@ -78,17 +59,11 @@ static void l1_backward(const struct node *n, const struct io *io)
     }
 }
 
-static double l1_loss(const struct node *n)
-{
-    const struct l1_state *s = n->state;
-    return s->loss;
-}
-
 const struct op op_l1 = {.name = "l1",
                          .nout = 1,
                          .flags = OP_KEEPS_X | OP_LOSS,
-                         .state = sizeof(struct l1_state),
-                         .infer = l1_infer,
+                         .state = sizeof(struct loss),
+                         .infer = loss_infer,
                          .forward = l1_forward,
                          .backward = l1_backward,
-                         .loss = l1_loss};
+                         .loss = loss_value};

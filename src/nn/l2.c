@@ -1,28 +1,10 @@
 /* Mean squared error over all elements of the batch: y = sum (p - t)^2 / len. */
 #include "base/par.h"
-#include "nn/op.h"
-
-struct l2_state {
-    double loss;
-};
+#include "nn/loss.h"
 
 int nn_l2(struct graph *g, int prediction, int target)
 {
-    if (graph_channels(g, prediction) != graph_channels(g, target))
-        return graph_fail(g, "l2 of %d and %d channels", graph_channels(g, prediction),
-                          graph_channels(g, target));
-    return graph_add(
-        g, &(struct node_spec){.op = &op_l2, .nin = 2, .in = {prediction, target}, .channels = 1});
-}
-
-static int l2_infer(struct node *n, struct err *e)
-{
-    const struct shape p = n->x[0], t = n->x[1];
-    if (p.h != t.h || p.w != t.w)
-        return err_set(e, ERR_DATA, "a prediction of %d x %d and a target of %d x %d", p.h, p.w,
-                       t.h, t.w);
-    n->y[0] = (struct shape){1, 1, 1, 1};
-    return 0;
+    return loss_add(g, &op_l2, prediction, target);
 }
 
 static double squares(const void *ctx, size_t from, size_t to)
@@ -47,10 +29,8 @@ static double squares(const void *ctx, size_t from, size_t to)
 
 static void l2_forward(const struct node *n, const struct io *io)
 {
-    struct l2_state *s = n->state;
     const size_t len = shape_len(n->x[0]);
-    s->loss = par_sum(len, squares, io) / (double)len;
-    io->y[0][0] = (float)s->loss;
+    loss_is(n, io, par_sum(len, squares, io) / (double)len);
 }
 
 static void l2_backward(const struct node *n, const struct io *io)
@@ -67,17 +47,11 @@ static void l2_backward(const struct node *n, const struct io *io)
     }
 }
 
-static double l2_loss(const struct node *n)
-{
-    const struct l2_state *s = n->state;
-    return s->loss;
-}
-
 const struct op op_l2 = {.name = "l2",
                          .nout = 1,
                          .flags = OP_KEEPS_X | OP_LOSS,
-                         .state = sizeof(struct l2_state),
-                         .infer = l2_infer,
+                         .state = sizeof(struct loss),
+                         .infer = loss_infer,
                          .forward = l2_forward,
                          .backward = l2_backward,
-                         .loss = l2_loss};
+                         .loss = loss_value};

@@ -20,10 +20,12 @@ struct plan;
  *   fp32         the fastest kernels whose results are float32's up to a few of its last bits:
  *                relative errors of about 4e-6 a convolution, of numbers between 1e-35 and 3e38
  *                (conv_kernel.h)
+ *   fp32-whole   the same of float32 products alone: factors are never split into bfloat16 ones,
+ *                so that the kernels, and with them the bits, are the same with AMX and without
  *   fp32-direct  sums of float32 products in the plainest order, by the library
  *   bf16         factors rounded to 8 bits, sums in float32; where the processor has no such
  *                products it is fp32 */
-enum nn_precision { NN_FP32, NN_FP32_DIRECT, NN_BF16 };
+enum nn_precision { NN_FP32, NN_FP32_WHOLE, NN_FP32_DIRECT, NN_BF16 };
 extern const char *const nn_precisions[]; /* their names, NULL-ended */
 /* Why there are no bfloat16 products here, as the end of a sentence; NULL: there are. */
 const char *nn_bf16_missing(void);

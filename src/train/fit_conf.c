@@ -37,8 +37,9 @@
         CFG_CHOICE(                                                                                \
             struct fit_conf, precision, "fp32", nn_precisions,                                     \
             "convolutions, in training and validation: fp32, the fastest kernels with "            \
-            "the accuracy of float32; fp32-direct, plain sums of float32 products, to "            \
-            "compare with; bf16, factors rounded to 8 bits and sums in float32, faster "           \
+            "the accuracy of float32; fp32-whole, the fastest that do not split its numbers "      \
+            "for AMX; fp32-direct, plain sums of float32 products, to compare with; "              \
+            "bf16, factors rounded to 8 bits and sums in float32, faster "                         \
             "where the processor has such products (elsewhere it is fp32). Weights, "              \
             "activations, gradients and statistics of normalisation are float32 in any case"),     \
         CFG_GROUP(struct fit_conf, adam, adam_fields, "optimiser"),                                \

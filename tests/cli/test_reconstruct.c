@@ -87,6 +87,18 @@ static void files_and_tables(void **state)
     assert_true(cabsf(zero[2][32][32]) > 0.0f);
 }
 
+/* SSIM of a volume is the mean of those of its slices with the volume's maximum as data range. */
+static void metrics_know_the_volume(void **state)
+{
+    (void)state;
+    const struct outcome *o = shell_run("reconstruct reconstruct.yaml --set output=volume "
+                                        "--set metrics='{ssim: {window: fastmri, range: volume}}'");
+    succeeds(o);
+    assert_true(fabs(printed(o, "ssim") - printed(o, "volume_ssim")) < 2e-6);
+    assert_true(fabs(printed(o, "zero_filled_ssim") - printed(o, "zero_filled_volume_ssim")) <
+                2e-6);
+}
+
 static void threads_do_not_matter(void **state)
 {
     (void)state;
@@ -227,9 +239,13 @@ static void bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_and_tables),      cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(what_is_there_is_kept), cmocka_unit_test(a_killed_run_goes_on),
-        cmocka_unit_test(data_consistency),      cmocka_unit_test(bad_input),
+        cmocka_unit_test(files_and_tables),
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(what_is_there_is_kept),
+        cmocka_unit_test(a_killed_run_goes_on),
+        cmocka_unit_test(metrics_know_the_volume),
+        cmocka_unit_test(data_consistency),
+        cmocka_unit_test(bad_input),
     };
     return cmocka_run_group_tests(tests, setup, shell_teardown);
 }

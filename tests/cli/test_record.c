@@ -117,7 +117,7 @@ static void precisions(void **state)
     const struct outcome *o = shell_run("train-ssl ssl.yaml --set fit.precision=half");
     assert_int_equal(o->code, 78);
     assert_non_null(strstr(o->err, "fit.precision"));
-    assert_non_null(strstr(o->err, "fp32, fp32-direct, bf16"));
+    assert_non_null(strstr(o->err, "fp32, fp32-whole, fp32-direct, bf16"));
     o = succeeds(shell_run("train-ssl --help"));
     assert_non_null(strstr(o->out, "fit.precision"));
 

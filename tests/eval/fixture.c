@@ -2,6 +2,7 @@
 
 #include "base/h5.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "data/fft.h"
 
 #include <setjmp.h>
@@ -32,6 +33,47 @@ struct params *save_checkpoint(const char *path, const char *task, const struct 
     snprintf(info.task, sizeof info.task, "%s", task);
     if (ckpt_save(path, p, &info, &e)) fail_msg("%s", e.text);
     return p;
+}
+
+static void put_random(struct h5 *f, const char *name, int rank, const int64_t *dim, uint32_t key,
+                       double most)
+{
+    struct err e = {0};
+    struct rng rng = rng_make(7, RNG_INIT, key, 0);
+    size_t n = 1;
+    for (int i = 0; i < rank; i++)
+        n *= (size_t)dim[i];
+    float *x = mem_new(n, sizeof *x, &e);
+    for (size_t i = 0; x && i < n; i++)
+        x[i] = (float)((2 * rng_uniform(&rng) - 1) * most);
+    if (!x || h5_make(f, name, H5_F32, rank, dim, &e) ||
+        h5_write_f32(f, name, rank, NULL, dim, x, &e))
+        fail_msg("%s", e.text);
+    mem_free(x);
+}
+
+void save_vgg(const char *path)
+{
+    static const struct {
+        const char *name;
+        int in, out;
+    } layers[] = {{"block1_conv1", 3, 64},    {"block1_conv2", 64, 64},
+                  {"block2_conv1", 64, 128},  {"block2_conv2", 128, 128},
+                  {"block3_conv1", 128, 256}, {"block3_conv2", 256, 256},
+                  {"block3_conv3", 256, 256}};
+    struct err e = {0};
+    struct h5 *f = h5_create(path, &e);
+    if (!f) fail_msg("%s", e.text);
+    for (uint32_t k = 0; k < sizeof layers / sizeof *layers; k++) {
+        char name[64];
+        const int64_t dim[4] = {3, 3, layers[k].in, layers[k].out};
+        snprintf(name, sizeof name, "%s/%s_W_1:0", layers[k].name, layers[k].name);
+        put_random(f, name, 4, dim, 2 * k, sqrt(6.0 / (9 * layers[k].in)));
+        snprintf(name, sizeof name, "%s/%s_b_1:0", layers[k].name, layers[k].name);
+        put_random(f, name, 1, &dim[3], 2 * k + 1, 0.1);
+    }
+    if (h5_commit(f, &e)) fail_msg("%s", e.text);
+    h5_close(f);
 }
 
 enum { COILS = 3 };

@@ -11,6 +11,9 @@
 struct params *save_checkpoint(const char *path, const char *task, const struct unet_conf *conf,
                                struct graph **g);
 
+/* A file of Keras' with random weights of the first three blocks of VGG-16. */
+void save_vgg(const char *path);
+
 /* A scan in the fastMRI layout: a bright ellipse with texture, other in each slice, seen by three
  * coils of smooth sensitivity and phase. (slices, 3, side, side). With `bad`, one sample is NaN. */
 void save_scan(const char *path, int slices, int side, int seed, int bad);

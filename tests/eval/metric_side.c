@@ -2,6 +2,8 @@
  * with "ok" or "error".
  *
  *     threads N                     of what follows
+ *     checkpoint PATH               writes one as train-ssl does, of the default network and
+ *                                   random weights
  *     images REF IMAGE H W          raw float32, read now
  *     maximum M                     of the reference's scan; 0: not known
  *     score {kind: ssim, …}         the score, 17 digits
@@ -10,6 +12,7 @@
 #include "base/mem.h"
 #include "base/par.h"
 #include "eval/metric.h"
+#include "fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +56,17 @@ static void load(const char *line, struct err *e)
     if (!e->code) other[h * w / 2] = 1.0000001f * other[h * w / 2] + 1e-30f;
 }
 
+static void write_checkpoint(const char *path, struct err *e)
+{
+    struct unet_conf conf;
+    struct graph *g;
+    struct cfg *cfg = cfg_parse(unet_ssl_fields, &conf, "defaults", "", 0, NULL, 0, e);
+    if (!cfg) return;
+    params_free(save_checkpoint(path, "ssl", &conf, &g));
+    graph_free(g);
+    cfg_free(cfg);
+}
+
 static double now(void)
 {
     struct timespec t;
@@ -75,7 +89,10 @@ static double median_time(const struct metric *m, void *state, const void *conf,
     double out, end = now() + seconds;
     while ((now() < end || n < 5) && n < MOST) {
         double start = now();
-        if (m->score(state, conf, n % 2 ? reference : other, image, h, w, &out, e)) return 0.0;
+        if (m->score(state, conf,
+                     &(struct metric_pair){n % 2 ? reference : other, image, h, w, {maximum}}, &out,
+                     e))
+            return 0.0;
         took[n++] = now() - start;
     }
     qsort(took, (size_t)n, sizeof *took, ascending);
@@ -98,12 +115,11 @@ static double answer(double seconds, const char *text, struct err *e)
     const struct metric *m = (const struct metric *)c.metric.kind;
     void *state = m->open ? m->open(c.metric.conf, h, w, e) : NULL;
     if (!e->code) {
-        const struct metric_scan scan = {maximum};
-        if (m->scan && maximum > 0.0) m->scan(state, &scan);
         if (seconds > 0.0)
             out = median_time(m, state, c.metric.conf, seconds, e);
         else
-            m->score(state, c.metric.conf, reference, image, h, w, &out, e);
+            m->score(state, c.metric.conf, &(struct metric_pair){reference, image, h, w, {maximum}},
+                     &out, e);
     }
     if (m->close) m->close(state);
     cfg_free(cfg);
@@ -127,6 +143,8 @@ int main(void)
                 par_set_threads(atoi(rest));
             else if (strcmp(line, "maximum") == 0)
                 maximum = strtod(rest, NULL);
+            else if (strcmp(line, "checkpoint") == 0)
+                write_checkpoint(rest, &e);
             else if (strcmp(line, "images") == 0)
                 load(rest, &e);
             else if (strcmp(line, "score") == 0)

@@ -1,6 +1,7 @@
 #include "scoring.h"
 
 #include "base/mem.h"
+#include "fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,31 @@
 #include <cmocka.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+static char networks[] = "/tmp/ssfd-networks-XXXXXX";
+
+int networks_set_up(void **state)
+{
+    (void)state;
+    struct unet_conf conf;
+    struct graph *g;
+    struct cfg *cfg = cfg_parse(unet_ssl_fields, &conf, "defaults", "", 0, NULL, 0, NULL);
+    if (!cfg || !mkdtemp(networks) || chdir(networks)) return -1;
+    params_free(save_checkpoint("ssl.h5", "ssl", &conf, &g));
+    graph_free(g);
+    cfg_free(cfg);
+    save_vgg("vgg.h5");
+    return 0;
+}
+
+int networks_tear_down(void **state)
+{
+    (void)state;
+    return unlink("ssl.h5") || unlink("vgg.h5") || chdir("/") || rmdir(networks);
+}
 
 struct conf {
     struct cfg_pick metric;
@@ -62,8 +87,8 @@ double scoring_score(struct scoring *s, const float *reference, const float *ima
 {
     struct err e = {0};
     double out = NAN;
-    if (s->metric->score(s->state, s->conf.metric.conf, reference, image, s->h, s->w, &out, &e))
-        fail_msg("%s", e.text);
+    const struct metric_pair pair = {reference, image, s->h, s->w, {0}};
+    if (s->metric->score(s->state, s->conf.metric.conf, &pair, &out, &e)) fail_msg("%s", e.text);
     return out;
 }
 
@@ -82,9 +107,8 @@ int score_try(const char *metric, double maximum, const float *reference, const 
 {
     struct scoring *s = open_scoring(metric, h, w, e);
     if (!s) return -1;
-    const struct metric_scan scan = {maximum};
-    if (maximum > 0.0 && s->metric->scan) s->metric->scan(s->state, &scan);
-    int rc = s->metric->score(s->state, s->conf.metric.conf, reference, image, h, w, out, e);
+    const struct metric_pair pair = {reference, image, h, w, {maximum}};
+    int rc = s->metric->score(s->state, s->conf.metric.conf, &pair, out, e);
     scoring_free(s);
     return rc;
 }

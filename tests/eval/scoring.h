@@ -3,6 +3,11 @@
 
 #include "eval/metric.h"
 
+/* Makes a folder with "ssl.h5", a checkpoint of the default network, and "vgg.h5", and goes there;
+ * and removes it again. For cmocka's groups. */
+int networks_set_up(void **state);
+int networks_tear_down(void **state);
+
 /* Opens, scores once and closes. `maximum` is that of the scan; 0: not known. */
 int score_try(const char *metric, double maximum, const float *reference, const float *image, int h,
               int w, double *out, struct err *e);

@@ -156,8 +156,8 @@ static void csv_cells(void **state)
 static void csv_refusals(void **state)
 {
     (void)state;
-    static const char *const bad[][2] = {{"a,b\n1\n", "line 2: not 2 cells"},
-                                         {"a,b\n1,2,3\n", "line 2: not 2 cells"},
+    static const char *const bad[][2] = {{"a,b\n1\n", "line 2: less than 2 cells"},
+                                         {"a,b\n1,2,3\n", "line 2: more than 2 cells"},
                                          {"a,b\n1,\"2\n", "quotation mark"},
                                          {"a,a\n1,2\n", "two columns are named 'a'"},
                                          {"a,b\n", "no row"},

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,20 +22,36 @@ static const struct {
     const char *conf;
     int smallest;                /* side; 1: one pixel is enough */
     const char *constant, *zero; /* what it says to such a reference; NULL: a score */
+    const char *small;           /* and to a smaller image; NULL: "smaller than" */
+    bool bounded;                /* has no score of images of values too far from the reference's */
 } metrics[] = {
-    {"{kind: ssim}", 11, NULL, "maximum of the reference is 0"},
-    {"{kind: ssim, window: fastmri}", 7, NULL, "maximum of the reference is 0"},
-    {"{kind: msssim}", 161, NULL, "maximum of the reference is 0"},
-    {"{kind: psnr}", 1, NULL, "maximum of the reference is 0"},
-    {"{kind: nrmse}", 1, NULL, "zero everywhere"},
-    {"{kind: hfen}", 1, "no edges", "no edges"},
-    {"{kind: hfen, norm: none}", 1, NULL, NULL},
-    {"{kind: gmsd}", 6, NULL, "maximum of the reference is 0"},
-    {"{kind: haarpsi}", 16, NULL, "maximum of the reference is 0"},
-    {"{kind: vif}", 41, NULL, "maximum of the reference is 0"},
-    {"{kind: nqm}", 1, "no visible contrast", "maximum of the reference is 0"},
+    {"{kind: ssim}", 11, NULL, "maximum of the reference is 0", "smaller than", false},
+    {"{kind: ssim, window: fastmri}", 7, NULL, "maximum of the reference is 0", "smaller than",
+     false},
+    {"{kind: msssim}", 161, NULL, "maximum of the reference is 0", "smaller than", false},
+    {"{kind: psnr}", 1, NULL, "maximum of the reference is 0", "smaller than", false},
+    {"{kind: nrmse}", 1, NULL, "zero everywhere", "smaller than", false},
+    {"{kind: hfen}", 1, "no edges", "no edges", "smaller than", false},
+    {"{kind: hfen, norm: none}", 1, NULL, NULL, "smaller than", false},
+    {"{kind: gmsd}", 6, NULL, "maximum of the reference is 0", "smaller than", false},
+    {"{kind: haarpsi}", 16, NULL, "maximum of the reference is 0", "smaller than", false},
+    {"{kind: vif}", 41, NULL, "maximum of the reference is 0", "smaller than", false},
+    {"{kind: nqm}", 1, "no visible contrast", "maximum of the reference is 0", "smaller than",
+     false},
+    {"{kind: ssfd, checkpoint: ssl.h5}", 16, "reference is constant", "reference is constant",
+     "too small", false},
+    {"{kind: vggpl, weights: vgg.h5}", 4, "reference is constant", "reference is constant",
+     "too small", false},
+    {"{kind: vggpl, weights: vgg.h5, scaling: reference}", 4, "reference is constant",
+     "reference is constant", "too small", true},
 };
 enum { METRICS = sizeof metrics / sizeof *metrics };
+
+/* Of images large enough; they are narrower by 9. */
+static int height(int m)
+{
+    return metrics[m].smallest > 50 ? 177 : 63;
+}
 
 static void expect(const char *conf, int h, int w, enum err_code code, const char *what)
 {
@@ -57,26 +74,28 @@ static void not_finite(void **state)
 {
     (void)state;
     for (int m = 0; m < METRICS; m++) {
-        make_reference(a, 177, 162, 0);
-        make_image(b, 177, 162, 0);
-        b[5 * 162 + 3] = NAN;
-        expect(metrics[m].conf, 177, 162, ERR_DATA, "image is nan at row 5, column 3");
-        a[163] = -INFINITY;
-        expect(metrics[m].conf, 177, 162, ERR_DATA, "reference is -inf at row 1, column 1");
+        const int h = height(m), w = h - 9;
+        make_reference(a, h, w, 0);
+        make_image(b, h, w, 0);
+        b[5 * w + 3] = NAN;
+        expect(metrics[m].conf, h, w, ERR_DATA, "image is nan at row 5, column 3");
+        a[w + 1] = -INFINITY;
+        expect(metrics[m].conf, h, w, ERR_DATA, "reference is -inf at row 1, column 1");
     }
 }
 
 static void too_small(void **state)
 {
     (void)state;
-    make_reference(a, 177, 162, -1);
-    make_image(b, 177, 162, -1);
+    make_reference(a, LARGEST, LARGEST, -1);
+    make_image(b, LARGEST, LARGEST, -1);
     for (int m = 0; m < METRICS; m++) {
         int n = metrics[m].smallest;
         if (n == 1) continue;
-        expect(metrics[m].conf, 1, 1, ERR_DATA, "an image of 1x1 is smaller than");
-        expect(metrics[m].conf, n, n - 1, ERR_DATA, "smaller than");
-        expect(metrics[m].conf, n - 1, n, ERR_DATA, "smaller than");
+        const char *small = metrics[m].small;
+        expect(metrics[m].conf, 1, 1, ERR_DATA, "an image of 1x1");
+        expect(metrics[m].conf, n, n - 1, ERR_DATA, small);
+        expect(metrics[m].conf, n - 1, n, ERR_DATA, small);
         defined(metrics[m].conf, n, n);
     }
 }
@@ -98,22 +117,26 @@ static void flat(void **state)
 {
     (void)state;
     for (int m = 0; m < METRICS; m++) {
-        make_image(b, 177, 162, -1);
-        for (int i = 0; i < 177 * 162; i++)
+        const int h = height(m), w = h - 9;
+        make_image(b, h, w, -1);
+        for (int i = 0; i < h * w; i++)
             a[i] = 3.0f;
         if (metrics[m].constant)
-            expect(metrics[m].conf, 177, 162, ERR_DATA, metrics[m].constant);
+            expect(metrics[m].conf, h, w, ERR_DATA, metrics[m].constant);
         else
-            defined(metrics[m].conf, 177, 162);
+            defined(metrics[m].conf, h, w);
         memset(a, 0, sizeof a);
         if (metrics[m].zero)
-            expect(metrics[m].conf, 177, 162, ERR_DATA, metrics[m].zero);
+            expect(metrics[m].conf, h, w, ERR_DATA, metrics[m].zero);
         else
-            defined(metrics[m].conf, 177, 162);
+            defined(metrics[m].conf, h, w);
         /* an image without content has a score */
-        make_reference(a, 177, 162, 0);
+        make_reference(a, h, w, 0);
         memset(b, 0, sizeof b);
-        defined(metrics[m].conf, 177, 162);
+        defined(metrics[m].conf, h, w);
+        for (int i = 0; i < h * w; i++)
+            b[i] = 3.0f;
+        defined(metrics[m].conf, h, w);
     }
     for (int i = 0; i < 256; i++)
         a[i] = b[i] = -2.0f;
@@ -129,20 +152,24 @@ static void flat(void **state)
 static void extreme_values(void **state)
 {
     (void)state;
-    static const float unit[] = {1e-30f, 1e-5f, 1e30f};
+    static const float unit[] = {1e-40f, 1e-30f, 1e-5f, 1e30f};
     for (int m = 0; m < METRICS; m++)
-        for (int k = 0; k < 3; k++) {
-            make_reference(a, 177, 162, 0);
-            make_image(b, 177, 162, 0);
-            for (int i = 0; i < 177 * 162; i++) {
+        for (int k = 0; k < 4; k++) {
+            const int h = height(m), w = h - 9;
+            make_reference(a, h, w, 0);
+            make_image(b, h, w, 0);
+            for (int i = 0; i < h * w; i++) {
                 a[i] *= unit[k];
                 b[i] *= unit[k];
             }
-            defined(metrics[m].conf, 177, 162);
-            b[177] = 1e38f;
-            defined(metrics[m].conf, 177, 162);
-            b[177] = -1e38f;
-            defined(metrics[m].conf, 177, 162);
+            defined(metrics[m].conf, h, w);
+            for (int sign = -1; sign <= 1; sign += 2) {
+                b[h] = (float)sign * 1e38f;
+                if (metrics[m].bounded && unit[k] < 1.0f)
+                    expect(metrics[m].conf, h, w, ERR_DATA, "features are not finite");
+                else
+                    defined(metrics[m].conf, h, w);
+            }
         }
 }
 
@@ -154,6 +181,7 @@ static void a_volume_that_cannot_be(void **state)
     make_reference(a, 16, 16, 0);
     make_image(b, 16, 16, 0);
     expect("{kind: ssim, range: volume}", 16, 16, ERR_CONFIG, "maximum of the reference scan");
+    expect("{kind: gmsd, range: volume}", 16, 16, ERR_CONFIG, "no common scale");
     assert_int_equal(score_try("{kind: psnr, range: volume}", 0.01, a, b, 16, 16, &out, &e), -1);
     assert_non_null(strstr(e.text, "more than the maximum of its scan"));
     make_reference(a, 16, 16, 0.5);
@@ -168,5 +196,5 @@ int main(void)
         cmocka_unit_test(one_pixel),      cmocka_unit_test(flat),
         cmocka_unit_test(extreme_values), cmocka_unit_test(a_volume_that_cannot_be),
     };
-    return cmocka_run_group_tests_name("metric input", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("metric input", tests, networks_set_up, networks_tear_down);
 }

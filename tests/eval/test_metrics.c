@@ -38,6 +38,17 @@ static const struct {
 };
 enum { METRICS = sizeof metrics / sizeof *metrics };
 
+/* And those of networks_set_up; large enough for every kernel of their convolutions. */
+static const char *const networks[] = {
+    "{kind: ssfd, checkpoint: ssl.h5}", "{kind: ssfd, checkpoint: ssl.h5, layers: [conv3, conv10]}",
+    "{kind: vggpl, weights: vgg.h5}", "{kind: vggpl, weights: vgg.h5, scaling: reference}"};
+enum { NETWORKS = sizeof networks / sizeof *networks };
+
+static const char *conf_of(int m) /* m < METRICS + NETWORKS */
+{
+    return m < METRICS ? metrics[m].conf : networks[m - METRICS];
+}
+
 static void extremes(const float *x, int n, float *low, float *high)
 {
     *low = *high = x[0];
@@ -206,8 +217,8 @@ static void direction(void **state)
     make_pair(177, 162, 0);
     for (int i = 0; i < 177 * 162; i++)
         c[i] = a[i] + 3.0f * (b[i] - a[i]);
-    for (int m = 0; m < METRICS; m++) {
-        struct scoring *s = scoring_new(metrics[m].conf, 177, 162);
+    for (int m = 0; m < METRICS + NETWORKS; m++) {
+        struct scoring *s = scoring_new(conf_of(m), 177, 162);
         double less = scoring_score(s, a, b), more = scoring_score(s, a, c);
         assert_true(scoring_metric(s)->better > 0 ? less > more : less < more);
         scoring_free(s);
@@ -242,13 +253,13 @@ static void neither_threads_nor_history_matter(void **state)
 {
     (void)state;
     int threads = par_threads();
-    for (int m = 0; m < METRICS; m++) {
+    for (int m = 0; m < METRICS + NETWORKS; m++) {
         make_pair(177, 162, 0);
         make_image(c, 177, 162, -0.25);
         par_set_threads(1);
-        double one = score_of(metrics[m].conf, a, b, 177, 162);
+        double one = score_of(conf_of(m), a, b, 177, 162);
         par_set_threads(3);
-        struct scoring *s = scoring_new(metrics[m].conf, 177, 162);
+        struct scoring *s = scoring_new(conf_of(m), 177, 162);
         double three = scoring_score(s, a, b);
         scoring_score(s, c, a);
         double again = scoring_score(s, a, b);
@@ -256,7 +267,7 @@ static void neither_threads_nor_history_matter(void **state)
         par_set_threads(threads);
         if (!(one == three && one == again))
             fail_msg("%s: %.17g by one thread, %.17g by three, %.17g after another pair",
-                     metrics[m].name, one, three, again);
+                     conf_of(m), one, three, again);
     }
 }
 
@@ -290,5 +301,5 @@ int main(void)
         cmocka_unit_test(neither_threads_nor_history_matter),
         cmocka_unit_test(volume_is_the_range),
     };
-    return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("metrics", tests, networks_set_up, networks_tear_down);
 }

@@ -59,10 +59,12 @@ static void refuses(void **state)
     static const struct {
         const char *text, *says;
     } bad[] = {
-        {"", "empty"},
+        {"", "no row below the names"},
         {"scan,first_slice\na,1\n", "line 1: there is no column 'kind'"},
-        {"scan,kind\na\n", "line 2: scan or kind is missing"},
-        {"scan,kind\n,motion\n", "line 2: scan or kind is missing"},
+        {"scan,kind\na\n", "line 2: less than 2 cells"},
+        {"scan,kind\n\"a\nb\",none\n\nc,none,1\n", "line 5: more than 2 cells"},
+        {"scan,kind,scan\na,none,b\n", "two columns are named 'scan'"},
+        {"scan,kind\n,motion\n", "line 2: the scan is missing"},
         {"scan,kind\n\"a,motion\n", "a quotation mark is not closed"},
         {"scan,kind,first_slice\na,motion,1.5\n", "line 2: '1.5' is not the number of a slice"},
         {"scan,kind,last_slice\na,none,\na,motion,-1\n", "line 3: '-1' is not"},
@@ -80,15 +82,11 @@ static void refuses(void **state)
     for (int k = 0; k <= TRUTH_KINDS; k++)
         snprintf(many + strlen(many), sizeof many - strlen(many), "a,k%d\n", k);
     assert_null(read_text(many, &e));
-    memset(many, ',', 200);
-    many[200] = '\0';
-    assert_null(read_text(many, &e));
-    assert_non_null(strstr(e.text, "columns"));
     assert_null(truth_read("/nowhere.csv", &e));
     assert_int_equal(e.code, ERR_NOINPUT);
     assert_int_equal(io_write_text(path, "scan,kind\na\0b,x\n", 16, &e), 0);
     assert_null(truth_read(path, &e));
-    assert_non_null(strstr(e.text, "not a text file"));
+    assert_non_null(strstr(e.text, "it has a zero byte"));
 }
 
 int main(void)

@@ -212,11 +212,10 @@ static void every_layout_is_the_network(void **state)
     for (int layout = 0; layout < LAYOUTS; layout++) {
         finish(make_file((enum layout)layout, -1));
         if (layout == 0) {
-            agree("", 7, 0, 1e-4);
-            agree(", precision: fp32-direct", 7, 0, 2e-6);
-            agree(", layer: block2_relu2", 4, 0, 1e-4);
-            agree(", layer: block1_relu1", 1, 0, 1e-4);
-            agree(", scaling: reference", 7, 1, 1e-4);
+            agree("", 7, 0, 1e-6);
+            agree(", layer: block2_relu2", 4, 0, 1e-6);
+            agree(", layer: block1_relu1", 1, 0, 1e-6);
+            agree(", scaling: reference", 7, 1, 1e-6);
             first = score("", a, b);
         }
         assert_true(score("", a, b) == first);
@@ -233,7 +232,7 @@ static void invariances(void **state)
         c[i] = 1024.0f * b[i] + 8.0f;
     assert_true(score("", a, a) == 0.0);
     assert_true(score("", a, b) == score("", b, a));
-    assert_true(fabs(score("", a, c) - plain) < 1e-4 * plain);
+    assert_true(fabs(score("", a, c) - plain) < 1e-6 * plain);
     assert_true(score(", scaling: reference", a, c) > 2 * plain);
     int threads = par_threads();
     par_set_threads(1);
@@ -324,8 +323,8 @@ static void genuine_weights(void **state)
                     (size_t)layers[k].out);
     }
     finish(make_file(KERAS1, -1));
-    agree(", layer: block1_relu2", 2, 0, 1e-4);
-    agree(", layer: block2_relu2", 4, 0, 1e-4);
+    agree(", layer: block1_relu2", 2, 0, 1e-6);
+    agree(", layer: block2_relu2", 4, 0, 1e-6);
     make_weights();
 }
 

@@ -612,7 +612,10 @@ static void test_choice(void **state)
             const struct conv_conf *c = &shapes[i];
             const struct conv_kernel *fp32 = chosen(*c, NN_FP32, isa);
             const struct conv_kernel *plain = chosen(*c, NN_BF16, isa);
+            const struct conv_kernel *whole = chosen(*c, NN_FP32_WHOLE, isa);
             assert_ptr_equal(chosen(*c, NN_FP32_DIRECT, isa), &conv_direct);
+            /* what the best processor without AMX takes */
+            assert_ptr_equal(whole, chosen(*c, NN_FP32, isa < DN_ISA_AMX ? isa : DN_ISA_AMX - 1));
             const bool rounds = isa >= DN_ISA_AVX512_BF16 && bf16_unit_works(BF16_AVX512);
             if (rounds) assert_ptr_equal(plain, &conv_bf16);
             if (!rounds) assert_ptr_equal(plain, fp32);
