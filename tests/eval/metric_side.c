@@ -58,7 +58,7 @@ static void load(const char *line, struct err *e)
 
 static void write_checkpoint(const char *path, struct err *e)
 {
-    struct unet_conf conf;
+    struct unet_conf conf = {0};
     struct graph *g;
     struct cfg *cfg = cfg_parse(unet_ssl_fields, &conf, "defaults", "", 0, NULL, 0, e);
     if (!cfg) return;

@@ -20,7 +20,7 @@ static char networks[] = "/tmp/ssfd-networks-XXXXXX";
 int networks_set_up(void **state)
 {
     (void)state;
-    struct unet_conf conf;
+    struct unet_conf conf = {0};
     struct graph *g;
     struct cfg *cfg = cfg_parse(unet_ssl_fields, &conf, "defaults", "", 0, NULL, 0, NULL);
     if (!cfg || !mkdtemp(networks) || chdir(networks)) return -1;
