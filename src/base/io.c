@@ -55,29 +55,46 @@ static int open_temporary(char *temp, size_t size, const char *path, struct err 
     }
 }
 
-/* Gives a temporary file, closed and on the disk (unless `why`, an errno, says otherwise), its
- * name.
- */
-static int settle(const char *temp, const char *path, int why, struct err *e)
+/* Gives a temporary file, closed (unless `why`, an errno, says otherwise), its name; with `sync` it
+ * is on the disk, and so will be the name. */
+static int settle(const char *temp, const char *path, bool sync, int why, struct err *e)
 {
     if (!why && rename(temp, path)) why = errno;
     if (why) {
         unlink(temp);
         return err_set(e, ERR_IO, "%s: cannot be written: %s", path, strerror(why));
     }
-    if (sync_directory(path))
+    if (sync && sync_directory(path))
         return err_set(e, ERR_IO, "%s: its directory cannot be flushed: %s", path, strerror(errno));
     return 0;
 }
 
-int io_write_text(const char *path, const char *text, size_t len, struct err *e)
+static int write_text(const char *path, const char *text, size_t len, bool sync, struct err *e)
 {
     char temp[PATH_MAX];
     int fd = open_temporary(temp, sizeof temp, path, e);
     if (fd < 0) return -1;
-    int why = write_all(fd, text, len) || fsync(fd) ? errno : 0;
+    int why = write_all(fd, text, len) || (sync && fsync(fd)) ? errno : 0;
     if (close(fd) && !why) why = errno;
-    return settle(temp, path, why, e);
+    return settle(temp, path, sync, why, e);
+}
+
+int io_write_text(const char *path, const char *text, size_t len, struct err *e)
+{
+    return write_text(path, text, len, true, e);
+}
+
+int io_put_text(const char *path, const char *text, size_t len, struct err *e)
+{
+    return write_text(path, text, len, false, e);
+}
+
+int io_flush(const char *folder, struct err *e)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int why = fd < 0 || syncfs(fd) ? errno : 0;
+    if (fd >= 0) close(fd);
+    return why ? err_set(e, ERR_IO, "%s: cannot be flushed: %s", folder, strerror(why)) : 0;
 }
 
 int io_stream_begin(struct io_stream *s, const char *path, struct err *e)
@@ -100,7 +117,7 @@ int io_stream_end(struct io_stream *s, bool keep, struct err *e)
     int why = failed ? (errno ? errno : EIO) : 0;
     if (fclose(s->file) && !why) why = errno;
     s->file = NULL;
-    if (keep) return settle(s->temp, s->path, why, e);
+    if (keep) return settle(s->temp, s->path, true, why, e);
     unlink(s->temp);
     return 0;
 }

@@ -13,6 +13,11 @@
  * the disk, then renamed. ERR_IO with the old file, if any, untouched. A symbolic link is replaced,
  * not followed. */
 int io_write_text(const char *path, const char *text, size_t len, struct err *e);
+/* The same without waiting for the disk, for many small files that can be made again: whole after a
+ * crash of the program, but after a power cut perhaps missing, empty or cut off, until io_flush. */
+int io_put_text(const char *path, const char *text, size_t len, struct err *e);
+/* Everything written so far to the file system of this folder is on the disk. */
+int io_flush(const char *folder, struct err *e);
 
 /* The same for a file too large for memory: write to `file`, then end it. */
 struct io_stream {

@@ -79,7 +79,10 @@ static void draw_text(unsigned char *at, size_t stride, const char *text, int sc
     }
 }
 
-static int encode(const char *path, const unsigned char *grid, size_t h, size_t w, struct err *e)
+typedef int write_fn(const char *path, const char *text, size_t len, struct err *e);
+
+static int encode(const char *path, const unsigned char *grid, size_t h, size_t w, write_fn *write,
+                  struct err *e)
 {
     png_image image = {.version = PNG_IMAGE_VERSION,
                        .width = (png_uint_32)w,
@@ -92,7 +95,7 @@ static int encode(const char *path, const unsigned char *grid, size_t h, size_t 
     if (!png_image_write_to_memory(&image, bytes, &len, 0, grid, (png_int_32)w, NULL))
         err_set(e, ERR_IO, "%s: %s", path, image.message);
     else
-        rc = io_write_text(path, bytes, len, e);
+        rc = write(path, bytes, len, e);
     png_image_free(&image);
     mem_free(bytes);
     return rc;
@@ -105,9 +108,20 @@ int png_write_gray(const char *path, const float *x, int h, int w, float low, fl
     unsigned char *grid = mem_new((size_t)h * (size_t)w, 1, e);
     if (!grid) return -1;
     draw_tile(grid, (size_t)w, x, h, w, low, high);
-    int rc = encode(path, grid, (size_t)h, (size_t)w, e);
+    int rc = encode(path, grid, (size_t)h, (size_t)w, io_put_text, e);
     mem_free(grid);
     return rc;
+}
+
+bool png_is_whole(const char *path)
+{
+    static const char want[12] = "\0\0\0\0IEND\xae\x42\x60\x82";
+    char end[sizeof want];
+    FILE *f = fopen(path, "re");
+    bool whole = f && fseek(f, -(long)sizeof end, SEEK_END) == 0 &&
+                 fread(end, 1, sizeof end, f) == sizeof end && memcmp(end, want, sizeof end) == 0;
+    if (f) fclose(f);
+    return whole;
 }
 
 int png_write_panel(const char *path, const float *const *tiles, const char *const *titles,
@@ -131,7 +145,7 @@ int png_write_panel(const char *path, const float *const *tiles, const char *con
             if (tiles[k])
                 draw_tile(at + (size_t)strip * width, width, tiles[k], h, w, low[k], high[k]);
         }
-    int rc = encode(path, grid, height, width, e);
+    int rc = encode(path, grid, height, width, io_write_text, e);
     mem_free(grid);
     return rc;
 }

@@ -4,10 +4,15 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
+
 /* x (h, w) with the window [low, high] mapped to black … white and clipped. Values that are not
- * finite are black; an empty window (high <= low) gives mid-grey. */
+ * finite are black; an empty window (high <= low) gives mid-grey. Not flushed (io_put_text). */
 int png_write_gray(const char *path, const float *x, int h, int w, float low, float high,
                    struct err *e);
+
+/* Whether there is such a file with the end that a PNG has. */
+bool png_is_whole(const char *path);
 
 /* rows x cols tiles of (h, w) each, row by row, separated and framed by a white line; a tile that
  * is NULL stays white. low and high are one window a tile. `titles`, if not NULL, are rows x cols

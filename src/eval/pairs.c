@@ -306,6 +306,20 @@ static int compute(void *ctx, int image, int seat, int lane, double *value, stru
     return 0;
 }
 
+/* After a power cut, pictures may not be there that the journal says were written. */
+static bool kept(void *ctx, int image)
+{
+    const struct pairs *p = ctx;
+    char name[PATH_MAX], path[PATH_MAX];
+    for (int m = 0; m < p->methods; m++)
+        for (int what = PICTURE_REFERENCE; what <= PICTURE_DIFFERENCE; what++)
+            if (pairs_picture(p, image, m, (enum picture)what, name, sizeof name, NULL) ||
+                io_path(path, sizeof path, NULL, "%s/%s", p->env->output, name) ||
+                !png_is_whole(path))
+                return false;
+    return true;
+}
+
 int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *conf, struct err *e)
 {
     char folder[PATH_MAX];
@@ -316,6 +330,7 @@ int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *con
                      .seats = work_seats(),
                      .fetch = fetch,
                      .compute = compute,
+                     .kept = kept,
                      .ctx = p,
                      .fields = fields,
                      .conf = conf};

@@ -59,7 +59,8 @@ int study_close_output(const struct study_env *env, int failed, json_t *summary,
     if (failed) return -1;
     if (!text)
         return err_set(e, ERR_FAILED, "summary.json: out of memory, or a name that is not UTF-8");
-    if (!write_config(env, e) && !io_path(path, sizeof path, e, "%s/summary.json", env->output))
+    if (!write_config(env, e) && !io_flush(env->output, e) &&
+        !io_path(path, sizeof path, e, "%s/summary.json", env->output))
         rc = io_write_text(path, text, strlen(text), e);
     free(text);
     return rc ? -1 : study_remove(env, STUDY_JOURNAL, e);

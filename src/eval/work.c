@@ -97,6 +97,11 @@ static int open_journal(struct journal *j, const struct work *w, const struct st
     if (rc == 0)
         rc = journal_open(j, path, key, w->jobs, w->values, env->resume, done, value, count, e);
     free(key);
+    for (int i = 0; i < w->jobs && rc == 0 && w->kept; i++)
+        if (done[i] && !w->kept(w->ctx, i)) {
+            done[i] = false;
+            --*count;
+        }
     if (rc == 0 && *count > 0)
         fprintf(env->notes, "going on after %d of %d jobs of the interrupted study\n", *count,
                 w->jobs);

@@ -15,6 +15,9 @@ struct work {
     /* The numbers of the job in a seat. A lane is used by one thread at a time: it owns what is
      * not to be shared, such as the states of metrics. */
     int (*compute)(void *ctx, int job, int seat, int lane, double *value, struct err *e);
+    /* NULL, or whether what a job of an interrupted run left on the disk is there still; a job of
+     * which it is not is done again. */
+    bool (*kept)(void *ctx, int job);
     void *ctx;
     /* Of the study: files they name are part of the journal's key. NULL: a short piece of work,
      * without journal and progress. */
