@@ -355,7 +355,7 @@ static double error_of_y(const struct oracle *o, const struct conv_conf *c, cons
 }
 
 static const struct conv_kernel *const all[] = {&conv_bf16, &conv_bf16_split, &conv_winograd,
-                                                &conv_direct};
+                                                &conv_pointwise, &conv_direct};
 enum { KERNELS = sizeof all / sizeof *all };
 static double worst[KERNELS][ARRAYS];
 
