@@ -96,9 +96,10 @@ static int even(int all, int most, int unit)
     return divide_up(divide_up(all, divide_up(all, most)), unit) * unit;
 }
 
-static struct pass pass_make(const struct wino_conf *c, int in, int out)
+static struct pass pass_make(const struct wino_conf *c, struct wino_map x, struct wino_map y)
 {
-    struct pass p = {.x = {c->n, c->h, c->w, in}, .y = {c->n, c->h, c->w, out}};
+    const int in = x.c, out = y.c;
+    struct pass p = {.x = x, .y = y};
     p.threads = par_threads();
     p.block =
         even(divide_up(wino_tiles(&p.x), p.threads), block_of(c, BLOCK_BYTES, BLOCK_LEAST), 4);
@@ -138,8 +139,10 @@ struct wino *wino_new(struct wino_conf conf, struct err *e)
     struct wino *w = mem_new(1, sizeof *w, e);
     if (!w) return NULL;
     w->conf = conf;
-    w->forward = pass_make(&conf, conf.in, conf.out);
-    w->data = pass_make(&conf, conf.out, conf.in);
+    const struct wino_map x = {conf.n, conf.h, conf.w, conf.in, conf.first};
+    const struct wino_map y = {conf.n, conf.h, conf.w, conf.out, conf.out};
+    w->forward = pass_make(&conf, x, y);
+    w->data = pass_make(&conf, y, x);
     weights_make(w);
     return w;
 }
@@ -195,9 +198,9 @@ void wino_pack(const struct wino *w, const float *weights, void *packed)
 }
 
 struct pass_io {
-    const float *x, *u, *bias;
+    const float *x[2], *u, *bias;
     struct wino_relu behind; /* of x */
-    float slope, *y;
+    float slope, *y[2];
 };
 
 static void pass_block(const struct pass *p, int from, int count, const struct pass_io *io,
@@ -236,10 +239,11 @@ static void pass_run(const struct pass *p, const struct pass_io *io, unsigned ch
                        (float *)(scratch + (size_t)t * p->scratch));
 }
 
-void wino_forward(const struct wino *w, const float *x, const void *packed, const float *bias,
-                  float slope, float *y, void *scratch)
+void wino_forward(const struct wino *w, const float *const x[2], const void *packed,
+                  const float *bias, float slope, float *y, void *scratch)
 {
-    const struct pass_io io = {.x = x, .u = packed, .bias = bias, .slope = slope, .y = y};
+    const struct pass_io io = {
+        .x = {x[0], x[1]}, .u = packed, .bias = bias, .slope = slope, .y = {y}};
     pass_run(&w->forward, &io, scratch);
 }
 
@@ -384,14 +388,15 @@ static void weights_run(const struct wino *w, const struct wino_gradient *g)
 
 void wino_backward(const struct wino *w, const struct wino_gradient *g)
 {
-    assert(w->conf.backward && (!g->dx || w->conf.backward_data));
-    if (g->dx) {
-        const struct pass_io io = {.x = g->dy,
+    const bool data = g->dx[0] || g->dx[1];
+    assert(w->conf.backward && (!data || w->conf.backward_data));
+    if (data) {
+        const struct pass_io io = {.x = {g->dy},
                                    .u = (const float *)g->packed +
                                         w->forward.weights / sizeof(float),
                                    .behind = {g->y, g->slope},
                                    .slope = 1.0f,
-                                   .y = g->dx};
+                                   .y = {g->dx[0], g->dx[1]}};
         pass_run(&w->data, &io, g->scratch);
     }
     weights_run(w, g);
