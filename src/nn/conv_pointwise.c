@@ -162,18 +162,6 @@ static size_t packed_bytes(int steps, int columns)
     return (size_t)steps * (size_t)divide_up(columns, LANES) * LANES * sizeof(float);
 }
 
-/* Where b (step, column) is packed. */
-static size_t packed_at(int steps, int columns, int step, int column)
-{
-    const int vec = column / LANES;
-    int n = 0;
-    while (vec_at(columns, n + 1) <= vec)
-        n++;
-    const int from = vec_at(columns, n), width = (vec_at(columns, n + 1) - from) * LANES;
-    return (size_t)steps * (size_t)(from * LANES) + (size_t)step * (size_t)width +
-           (size_t)(column - from * LANES);
-}
-
 /* --- plan --- */
 
 static bool takes(const struct conv_conf *c, enum dn_isa isa)
@@ -234,23 +222,29 @@ static size_t stored_at(const struct pointwise *p, int i, int k)
     return ((size_t)i * out + (size_t)k % out) * 4 + (size_t)k / out;
 }
 
+/* Factor b of a product: `columns` of y for inputs, or, `back`, inputs for columns of y. */
+static void pack_factor(const struct pointwise *p, const float *weights, bool back, float *u)
+{
+    const int steps = back ? p->columns : p->conf.in, columns = back ? p->conf.in : p->columns;
+#pragma omp parallel for
+    for (int n = 0; n < column_blocks(columns); n++) {
+        const int from = vec_at(columns, n) * LANES, end = vec_at(columns, n + 1) * LANES;
+        float *to = u + (size_t)steps * (size_t)from;
+        for (int s = 0; s < steps; s++)
+            for (int k = from; k < end; k++)
+                *to++ =
+                    k >= columns ? 0.0f : weights[back ? stored_at(p, k, s) : stored_at(p, s, k)];
+    }
+}
+
 static void pack(const void *state, const float *weights, const float *bias, void *packed)
 {
     const struct pointwise *p = state;
-    const int in = p->conf.in, columns = p->columns;
     float *u = (float *)((unsigned char *)packed + p->bias);
-    float *back = u + p->weights / sizeof(float);
-    for (int k = 0; k < columns; k++)
+    for (int k = 0; k < p->columns; k++)
         ((float *)packed)[k] = bias ? bias[k % p->conf.out] : 0.0f;
-    memset(u, 0, p->weights);
-    if (p->conf.backward_data) memset(back, 0, packed_bytes(columns, in));
-#pragma omp parallel for
-    for (int k = 0; k < columns; k++)
-        for (int i = 0; i < in; i++) {
-            const float w = weights[stored_at(p, i, k)];
-            u[packed_at(in, columns, i, k)] = w;
-            if (p->conf.backward_data) back[packed_at(columns, in, k, i)] = w;
-        }
+    pack_factor(p, weights, false, u);
+    if (p->conf.backward_data) pack_factor(p, weights, true, u + p->weights / sizeof *u);
 }
 
 /* --- between y and the cache --- */
