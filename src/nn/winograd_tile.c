@@ -132,18 +132,16 @@ static int lanes_of(int channels, int block)
 
 /* A block of channels within one of two joined maps. */
 struct run {
-    ptrdiff_t at;         /* of the first lane of the block at a pixel, were it in this map */
+    ptrdiff_t at; /* of the first lane of the block at the first pixel, were it in this map */
     ptrdiff_t pixel, row; /* floats from one to the next */
     int from, to;         /* lanes that are */
 };
 
-static struct run run_of(const struct wino_map *m, int which, struct spot at, int block)
+static struct run run_of(const struct wino_map *m, int which, int block)
 {
     const int channels = which ? m->c - m->first : m->first, first = which ? m->first : 0;
     const int from = first - block * LANES, to = from + channels, lanes = lanes_of(m->c, block);
-    const size_t row = (size_t)at.image * (size_t)m->h + (size_t)at.i;
-    const size_t pixel = row * (size_t)m->w + (size_t)at.j;
-    return (struct run){.at = (ptrdiff_t)(pixel * (size_t)channels) - from,
+    return (struct run){.at = -from,
                         .pixel = channels,
                         .row = (ptrdiff_t)m->w * channels,
                         .from = from > 0 ? from : 0,
@@ -161,11 +159,11 @@ static bool in_both(const struct wino_map *m, int block)
     return map_of(m, block) && block * LANES < m->first;
 }
 
-/* Where to read, within one block of channels of one image. */
+/* Where to read, within one block of channels. */
 struct source {
     const float *x, *y; /* y NULL: no ReLU */
     float slope;
-    int h, w, lanes;
+    int h, w, lanes;      /* of an image */
     ptrdiff_t pixel, row; /* floats from one to the next */
     /* Of a block in both maps: the first one, with `split` lanes; NULL: of any other */
     const float *left;
@@ -174,10 +172,10 @@ struct source {
 };
 
 static struct source source_of(const struct wino_map *m, const float *const x[2],
-                               struct wino_relu relu, int image, int block)
+                               struct wino_relu relu, int block)
 {
     const int which = map_of(m, block);
-    const struct run r = run_of(m, which, (struct spot){image, 0, 0}, block);
+    const struct run r = run_of(m, which, block);
     struct source s = {.x = x[which] + r.at,
                        .y = relu.y ? relu.y + r.at : NULL,
                        .slope = relu.slope,
@@ -187,13 +185,23 @@ static struct source source_of(const struct wino_map *m, const float *const x[2]
                        .pixel = r.pixel,
                        .row = r.row};
     if (in_both(m, block)) {
-        const struct run left = run_of(m, 0, (struct spot){image, 0, 0}, block);
+        const struct run left = run_of(m, 0, block);
         s.left = x[0] + left.at;
         s.left_pixel = left.pixel;
         s.left_row = left.row;
         s.split = left.to;
     }
     return s;
+}
+
+static struct source in_image(const struct source *s, int image)
+{
+    const ptrdiff_t rows = (ptrdiff_t)image * s->h;
+    struct source t = *s;
+    t.x += rows * s->row;
+    if (s->y) t.y += rows * s->row;
+    if (s->left) t.left += rows * s->left_row;
+    return t;
 }
 
 enum kind { PLAIN, BEHIND, JOINED, KINDS }; /* with nothing, behind a ReLU, in both maps */
@@ -427,49 +435,41 @@ INLINE void copy_narrow(float *to, const float *from, int lanes)
             to[k] = from[k];
 }
 
-/* side x side pixels from (i, j) on, of which some lanes begin at `from`; what is outside of the
- * map stays as it is. */
+/* side x side pixels from (i, j) of an image on, of which some lanes begin at `from`; what is
+ * outside of it stays as it is. */
 INLINE void gather_pixels(const struct source *s, const float *from, ptrdiff_t pixel, ptrdiff_t row,
-                          int lanes, int i, int j, int side, float *to)
+                          int lanes, struct spot at, int side, float *to)
 {
-    const int top = i < 0 ? -i : 0, left = j < 0 ? -j : 0;
+    const int i = at.i, j = at.j, top = i < 0 ? -i : 0, left = j < 0 ? -j : 0;
     const int bottom = i + side > s->h ? s->h - i : side, right = j + side > s->w ? s->w - j : side;
+    from += ((ptrdiff_t)at.image * s->h + i) * row + j * pixel;
     for (int r = top; r < bottom; r++)
         for (int q = left; q < right; q++)
-            copy_narrow(to + (r * side + q) * LANES, from + (i + r) * row + (j + q) * pixel, lanes);
+            copy_narrow(to + (r * side + q) * LANES, from + r * row + q * pixel, lanes);
 }
 
-INLINE void gather(const struct wino_map *m, const float *const x[2], struct wino_relu relu,
-                   struct wino_layout l, const struct spot *at, int count, int side,
-                   struct gathered *g)
+INLINE void gather(const struct source *s, struct wino_layout l, const struct spot *at, int count,
+                   int side, struct gathered *g)
 {
-    const int out = (side - TILE) / 2; /* pixels around the tile */
-    struct source s[MOST_GROUP];
-    bool whole = count * l.tail == LANES && lanes_of(m->c, l.full) == l.tail;
-    for (int k = 0; k < count; k++) {
-        s[k] = source_of(m, x, relu, at[k].image, l.full);
-        whole = whole && all_inside(&s[k], at[k].i - out, at[k].j - out, side);
-    }
+    const int out = (side - TILE) / 2, split = s->split; /* out: pixels around the tile */
+    bool whole = count * l.tail == LANES && s->lanes == l.tail;
+    for (int k = 0; k < count; k++)
+        whole = whole && all_inside(s, at[k].i - out, at[k].j - out, side);
     if (!whole) {
         memset(g->x, 0, sizeof g->x);
         memset(g->y, 0, sizeof g->y);
     }
     for (int k = 0; k < count; k++) {
-        const struct source *from = &s[k];
-        const int i = at[k].i - out, j = at[k].j - out, split = from->split;
+        const struct spot first = {at[k].image, at[k].i - out, at[k].j - out};
         float *to = g->x[0] + k * l.tail;
-        if (from->left)
-            gather_pixels(from, from->left, from->left_pixel, from->left_row, split, i, j, side,
-                          to);
-        gather_pixels(from, from->x + split, from->pixel, from->row, from->lanes - split, i, j,
-                      side, to + split);
-        if (from->y)
-            gather_pixels(from, from->y, from->pixel, from->row, from->lanes, i, j, side,
-                          g->y[0] + k * l.tail);
+        if (s->left) gather_pixels(s, s->left, s->left_pixel, s->left_row, split, first, side, to);
+        gather_pixels(s, s->x + split, s->pixel, s->row, s->lanes - split, first, side, to + split);
+        if (s->y)
+            gather_pixels(s, s->y, s->pixel, s->row, s->lanes, first, side, g->y[0] + k * l.tail);
     }
     g->source = (struct source){.x = g->x[0],
-                                .y = relu.y ? g->y[0] : NULL,
-                                .slope = relu.slope,
+                                .y = s->y ? g->y[0] : NULL,
+                                .slope = s->slope,
                                 .h = side,
                                 .w = side,
                                 .lanes = LANES,
@@ -492,25 +492,88 @@ static int spots(const struct wino_map *m, int from, int count, struct wino_layo
     return n;
 }
 
-void wino_input(const struct wino_map *m, const float *const x[2], struct wino_relu relu, int from,
-                int count, struct wino_layout l, int place, float *v)
+/* A call takes so many blocks of channels of a tile before it goes on to the next. */
+enum { BLOCKS = 16 };
+
+struct sources { /* blocks from, …, end - 1 of a map */
+    int from, end;
+    struct source at[BLOCKS];
+};
+
+static struct sources sources_of(const struct wino_map *m, const float *const x[2],
+                                 struct wino_relu relu, int from)
 {
+    const int left = wino_blocks(m->c) - from;
+    struct sources s = {.from = from, .end = from + (left < BLOCKS ? left : BLOCKS)};
+    for (int b = s.from; b < s.end; b++)
+        s.at[b - from] = source_of(m, x, relu, b);
+    return s;
+}
+
+INLINE void input_tile(const struct source *s, struct spot at, float *to, size_t point)
+{
+    const int i = at.i - 1, j = at.j - 1;
+    if (all_inside(s, i, j, SIDE)) {
+        inputs[true][kind_of(s)](s, at.image * s->h + i, j, to, point);
+    } else {
+        const struct source edge = in_image(s, at.image);
+        inputs[false][kind_of(s)](&edge, i, j, to, point);
+    }
+}
+
+INLINE void gradient_tile(const struct source *s, struct spot at, float *to, size_t point,
+                          float *sum)
+{
+    if (all_inside(s, at.i, at.j, TILE)) {
+        gradients[true][kind_of(s)](s, at.image * s->h + at.i, at.j, to, point, sum);
+    } else {
+        const struct source edge = in_image(s, at.image);
+        gradients[false][kind_of(s)](&edge, at.i, at.j, to, point, sum);
+    }
+}
+
+static void input_blocks(const struct wino_map *m, const struct sources *s, int from, int count,
+                         struct wino_layout l, int place, float *v)
+{
+    const int end = s->end < l.full ? s->end : l.full;
     for (int t = 0; t < count; t += group_of(l)) {
         struct spot at[MOST_GROUP];
         const int n = spots(m, from + t, count - t, l, at);
         for (int k = 0; k < n; k++)
-            for (int b = 0; b < l.full; b++) {
-                const struct source s = source_of(m, x, relu, at[k].image, b);
-                const int i = at[k].i - 1, j = at[k].j - 1;
-                inputs[all_inside(&s, i, j, SIDE)][kind_of(&s)](
-                    &s, i, j, v + place_of(l, b, place + t + k), l.point);
-            }
-        if (l.tail) {
-            struct gathered g;
-            gather(m, x, relu, l, at, n, SIDE, &g);
-            inputs[true][kind_of(&g.source)](&g.source, 0, 0, v + place_of(l, l.full, place + t),
-                                             l.point);
-        }
+            for (int b = s->from; b < end; b++)
+                input_tile(&s->at[b - s->from], at[k], v + place_of(l, b, place + t + k), l.point);
+        if (end == s->end) continue;
+        struct gathered g;
+        gather(&s->at[end - s->from], l, at, n, SIDE, &g);
+        inputs[true][kind_of(&g.source)](&g.source, 0, 0, v + place_of(l, end, place + t), l.point);
+    }
+}
+
+void wino_input(const struct wino_map *m, const float *const x[2], struct wino_relu relu, int from,
+                int count, struct wino_layout l, int place, float *v)
+{
+    for (int b = 0; b < wino_blocks(m->c); b += BLOCKS) {
+        const struct sources s = sources_of(m, x, relu, b);
+        input_blocks(m, &s, from, count, l, place, v);
+    }
+}
+
+static void gradient_blocks(const struct wino_map *m, const struct sources *s, int from, int count,
+                            struct wino_layout l, int place, float *v, float *sum)
+{
+    const int end = s->end < l.full ? s->end : l.full;
+    for (int t = 0; t < count; t += group_of(l)) {
+        struct spot at[MOST_GROUP];
+        const int n = spots(m, from + t, count - t, l, at);
+        for (int k = 0; k < n; k++)
+            for (int b = s->from; b < end; b++)
+                gradient_tile(&s->at[b - s->from], at[k], v + place_of(l, b, place + t + k),
+                              l.point, sum + b * LANES);
+        if (end == s->end) continue;
+        struct gathered g;
+        gather(&s->at[end - s->from], l, at, n, TILE, &g);
+        gradients[true][kind_of(&g.source)](&g.source, 0, 0, v + place_of(l, end, place + t),
+                                            l.point, sum + end * LANES);
     }
 }
 
@@ -518,25 +581,11 @@ void wino_output_back(const struct wino_map *m, const float *dy, struct wino_rel
                       int count, struct wino_layout l, int place, float *v, float *sum)
 {
     float *last = sum + l.full * LANES;
-    const float *const maps[2] = {dy, NULL};
     assert(m->first == m->c);
     memset(sum, 0, (size_t)wino_blocks(m->c) * sizeof(vec));
-    for (int t = 0; t < count; t += group_of(l)) {
-        struct spot at[MOST_GROUP];
-        const int n = spots(m, from + t, count - t, l, at);
-        for (int k = 0; k < n; k++)
-            for (int b = 0; b < l.full; b++) {
-                const struct source s = source_of(m, maps, relu, at[k].image, b);
-                gradients[all_inside(&s, at[k].i, at[k].j, TILE)][kind_of(&s)](
-                    &s, at[k].i, at[k].j, v + place_of(l, b, place + t + k), l.point,
-                    sum + b * LANES);
-            }
-        if (l.tail) {
-            struct gathered g;
-            gather(m, maps, relu, l, at, n, TILE, &g);
-            gradients[true][kind_of(&g.source)](&g.source, 0, 0, v + place_of(l, l.full, place + t),
-                                                l.point, last);
-        }
+    for (int b = 0; b < wino_blocks(m->c); b += BLOCKS) {
+        const struct sources s = sources_of(m, (const float *const[]){dy, NULL}, relu, b);
+        gradient_blocks(m, &s, from, count, l, place, v, sum);
     }
     for (int k = l.tail; l.tail && k < LANES; k++)
         last[k % l.tail] += last[k];
@@ -593,22 +642,43 @@ __attribute__((noinline)) static void output_edge(const float *v, size_t point, 
     output_half(v, point, 1, add, slope, false, to);
 }
 
-static struct target target_of(const struct wino_map *m, float *const y[2], int which,
-                               struct spot at, int block)
+/* The tile at the first pixel of all. */
+static struct target target_of(const struct wino_map *m, float *const y[2], int which, int block)
 {
-    const int rows = m->h - at.i, cols = m->w - at.j;
-    const struct run r = run_of(m, which, at, block);
-    return (struct target){.y = y[which] + r.at,
-                           .rows = rows < TILE ? rows : TILE,
-                           .cols = cols < TILE ? cols : TILE,
+    const struct run r = run_of(m, which, block);
+    return (struct target){.y = y[which] ? y[which] + r.at : NULL,
                            .from = r.from,
                            .to = r.to,
                            .pixel = r.pixel,
                            .row = r.row};
 }
 
-/* A tile that the cache has whole, to one map. */
-static void output_cached(const float pixel[TILE * TILE][LANES], int lane, const struct target *to)
+static struct target move_to(const struct wino_map *m, const struct target *first, struct spot at)
+{
+    const int rows = m->h - at.i, cols = m->w - at.j;
+    struct target t = *first;
+    t.y += ((ptrdiff_t)at.image * m->h + at.i) * t.row + at.j * t.pixel;
+    t.rows = rows < TILE ? rows : TILE;
+    t.cols = cols < TILE ? cols : TILE;
+    return t;
+}
+
+/* Where a block goes, and what is added; `left`: a map that has its first lanes, of y NULL: none */
+struct sink {
+    struct target main, left;
+    vec add;
+};
+
+static void sink_make(const struct wino_map *m, float *const y[2], int block, const float *bias,
+                      struct sink *s)
+{
+    *s = (struct sink){.main = target_of(m, y, map_of(m, block), block)};
+    if (in_both(m, block)) s->left = target_of(m, y, 0, block);
+    if (bias) load_some(&s->add, bias + block * LANES, lanes_of(m->c, block));
+}
+
+/* A tile that the cache has whole. */
+INLINE void output_cached(const float pixel[TILE * TILE][LANES], int lane, const struct target *to)
 {
     for (int r = 0; r < to->rows; r++)
         for (int q = 0; q < to->cols; q++)
@@ -616,61 +686,71 @@ static void output_cached(const float pixel[TILE * TILE][LANES], int lane, const
                         pixel[r * TILE + q] + lane + to->from, to->to - to->from);
 }
 
-/* Of a block that two maps share, or the narrow one of several tiles: `count` of those from lane 0
- * on. */
-static void output_shared(const struct wino_map *m, const float *v, struct wino_layout l, int block,
-                          const struct spot *at, int count, const vec *add, float slope,
-                          float *const y[2])
+/* By way of the cache: a block in two maps, or a narrow one of `count` tiles `apart`. */
+static void output_shared(const struct wino_map *m, const float *v, size_t point,
+                          const struct sink *s, const vec *add, const struct spot *at, int count,
+                          int apart, float slope)
 {
     float pixel[TILE * TILE][LANES];
     const struct target all = {pixel[0], TILE, TILE, 0, LANES, LANES, TILE * LANES};
-    output_whole(v, l.point, add, slope, &all);
-    for (int which = in_both(m, block) ? 0 : map_of(m, block); which <= map_of(m, block); which++)
-        for (int k = 0; y[which] && k < count; k++) {
-            const struct target to = target_of(m, y, which, at[k], block);
-            output_cached(pixel, k * l.tail, &to);
+    output_whole(v, point, add, slope, &all);
+    for (int k = 0; k < count; k++) {
+        if (s->main.y) {
+            const struct target to = move_to(m, &s->main, at[k]);
+            output_cached(pixel, k * apart, &to);
         }
-}
-
-static void output_block(const struct wino_map *m, const float *v, struct wino_layout l, int block,
-                         const struct spot *at, const float *bias, float slope, float *const y[2])
-{
-    const int which = map_of(m, block);
-    vec add = {0};
-    if (bias) load_some(&add, bias + block * LANES, lanes_of(m->c, block));
-    if (in_both(m, block)) {
-        output_shared(m, v, l, block, at, 1, &add, slope, y);
-    } else if (y[which]) {
-        const struct target to = target_of(m, y, which, *at, block);
-        const bool whole = to.rows == TILE && to.cols == TILE;
-        (whole ? output_whole : output_edge)(v, l.point, &add, slope, &to);
+        if (s->left.y) {
+            const struct target to = move_to(m, &s->left, at[k]);
+            output_cached(pixel, k * apart, &to);
+        }
     }
 }
 
-/* The narrow last block of `count` tiles */
-static void output_group(const struct wino_map *m, const float *v, struct wino_layout l,
-                         const struct spot *at, int count, const float *bias, float slope,
-                         float *const y[2])
+INLINE void output_tile(const struct wino_map *m, const float *v, size_t point,
+                        const struct sink *s, const struct spot *at, float slope)
 {
-    float many[LANES] = {0};
-    const int lanes = lanes_of(m->c, l.full);
-    for (int k = 0; bias && k < LANES; k++)
-        if (k % l.tail < lanes) many[k] = bias[l.full * LANES + k % l.tail];
-    vec add;
-    load(&add, many);
-    output_shared(m, v, l, l.full, at, count, &add, slope, y);
+    if (s->left.y || s->main.from > 0) {
+        output_shared(m, v, point, s, &s->add, at, 1, 0, slope);
+    } else if (s->main.y) {
+        const struct target to = move_to(m, &s->main, *at);
+        const bool whole = to.rows == TILE && to.cols == TILE;
+        (whole ? output_whole : output_edge)(v, point, &s->add, slope, &to);
+    }
+}
+
+static void output_blocks(const struct wino_map *m, const float *v, struct wino_layout l, int first,
+                          int end, const struct sink *s, int from, int count, float slope)
+{
+    const int wide = end < l.full ? end : l.full;
+    vec many; /* added to a narrow block, for each tile */
+    if (end > wide) {
+        float all[LANES];
+        memcpy(all, &s[wide - first].add, sizeof all);
+        for (int k = l.tail; k < LANES; k++)
+            all[k] = all[k - l.tail];
+        load(&many, all);
+    }
+    for (int t = 0; t < count; t += group_of(l)) {
+        struct spot at[MOST_GROUP];
+        const int n = spots(m, from + t, count - t, l, at);
+        for (int k = 0; k < n; k++)
+            for (int b = first; b < wide; b++)
+                output_tile(m, v + place_of(l, b, t + k), l.point, &s[b - first], &at[k], slope);
+        if (end > wide)
+            output_shared(m, v + place_of(l, wide, t), l.point, &s[wide - first], &many, at, n,
+                          l.tail, slope);
+    }
 }
 
 void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int from,
                  int count, const float *bias, float slope, float *const y[2])
 {
-    for (int t = 0; t < count; t += group_of(l)) {
-        struct spot at[MOST_GROUP];
-        const int n = spots(m, from + t, count - t, l, at);
-        for (int k = 0; k < n; k++)
-            for (int b = 0; b < l.full; b++)
-                output_block(m, v + place_of(l, b, t + k), l, b, &at[k], bias, slope, y);
-        if (l.tail) output_group(m, v + place_of(l, l.full, t), l, at, n, bias, slope, y);
+    for (int first = 0; first < wino_blocks(m->c); first += BLOCKS) {
+        struct sink s[BLOCKS];
+        const int left = wino_blocks(m->c) - first, end = first + (left < BLOCKS ? left : BLOCKS);
+        for (int b = first; b < end; b++)
+            sink_make(m, y, b, bias, &s[b - first]);
+        output_blocks(m, v, l, first, end, s, from, count, slope);
     }
 }
 
