@@ -27,9 +27,10 @@ enum {
 
 struct pass { /* y = x * weights, by blocks of tiles */
     struct wino_map x, y;
+    bool whole; /* one block of all tiles; threads share its points, not its tiles */
     int block, threads;
     struct wino_layout lx, ly;
-    size_t scratch, weights; /* bytes of a thread; bytes */
+    size_t scratch, weights; /* bytes of a block; bytes */
 };
 
 struct wino {
@@ -100,13 +101,15 @@ static struct pass pass_make(const struct wino_conf *c, struct wino_map x, struc
 {
     const int in = x.c, out = y.c;
     struct pass p = {.x = x, .y = y};
+    const int tiles = wino_tiles(&x);
     p.threads = par_threads();
-    p.block =
-        even(divide_up(wino_tiles(&p.x), p.threads), block_of(c, BLOCK_BYTES, BLOCK_LEAST), 4);
+    p.weights = weights_bytes(in, out);
+    p.whole = (size_t)tiles * (size_t)(tile_bytes(in) + tile_bytes(out)) < p.weights;
+    p.block = p.whole ? divide_up(tiles, 4) * 4
+                      : even(divide_up(tiles, p.threads), block_of(c, BLOCK_BYTES, BLOCK_LEAST), 4);
     p.lx = wino_layout(in, p.block);
     p.ly = wino_layout(out, p.block);
     p.scratch = bytes_of(p.lx) + bytes_of(p.ly);
-    p.weights = weights_bytes(in, out);
     return p;
 }
 
@@ -157,14 +160,19 @@ size_t wino_packed_bytes(const struct wino *w)
     return w->forward.weights + (w->conf.backward_data ? w->data.weights : 0);
 }
 
+static size_t pass_scratch(const struct pass *p)
+{
+    return p->scratch * (size_t)(p->whole ? 1 : p->threads);
+}
+
 size_t wino_scratch_forward(const struct wino *w)
 {
-    return w->forward.scratch * (size_t)w->forward.threads;
+    return pass_scratch(&w->forward);
 }
 
 size_t wino_scratch_backward(const struct wino *w)
 {
-    const size_t data = w->conf.backward_data ? w->data.scratch * (size_t)w->data.threads : 0;
+    const size_t data = w->conf.backward_data ? pass_scratch(&w->data) : 0;
     const size_t parts = w->weights.parts ? (size_t)w->weights.parts : 1;
     const size_t weights = parts * (w->weights.du + w->weights.total) +
                            (size_t)w->weights.places * (w->weights.tiles + w->weights.sums);
@@ -203,16 +211,40 @@ struct pass_io {
     float slope, *y[2];
 };
 
+static void pass_point(const struct pass *p, size_t point, int count, const float *u, float *v)
+{
+    wino_product(count, p->x.c, p->y.c, v + point * p->lx.point, p->lx,
+                 u + point * weights_point(p->x.c, p->y.c),
+                 v + wino_layout_len(p->lx) + point * p->ly.point, p->ly);
+}
+
 static void pass_block(const struct pass *p, int from, int count, const struct pass_io *io,
                        float *v)
 {
-    float *m = v + wino_layout_len(p->lx);
-    const size_t point = weights_point(p->x.c, p->y.c);
     wino_input(&p->x, io->x, io->behind, from, count, p->lx, 0, v);
     for (size_t k = 0; k < WINO_POINTS; k++)
-        wino_product(count, p->x.c, p->y.c, v + k * p->lx.point, p->lx, io->u + k * point,
-                     m + k * p->ly.point, p->ly);
-    wino_output(&p->y, m, p->ly, from, count, io->bias, io->slope, io->y);
+        pass_point(p, k, count, io->u, v);
+    wino_output(&p->y, v + wino_layout_len(p->lx), p->ly, 0, from, count, io->bias, io->slope,
+                io->y);
+}
+
+/* Weights that are larger than all tiles are read once, not by every thread. */
+static void pass_whole(const struct pass *p, const struct pass_io *io, float *v)
+{
+    const int tiles = wino_tiles(&p->x);
+#pragma omp parallel
+    {
+#pragma omp for
+        for (int t = 0; t < tiles; t += 4)
+            wino_input(&p->x, io->x, io->behind, t, tiles - t < 4 ? tiles - t : 4, p->lx, t, v);
+#pragma omp for
+        for (int k = 0; k < WINO_POINTS; k++)
+            pass_point(p, (size_t)k, tiles, io->u, v);
+#pragma omp for
+        for (int t = 0; t < tiles; t += 4)
+            wino_output(&p->y, v + wino_layout_len(p->lx), p->ly, t, t,
+                        tiles - t < 4 ? tiles - t : 4, io->bias, io->slope, io->y);
+    }
 }
 
 /* The next of a loop whose runs go to who is free. */
@@ -232,6 +264,10 @@ static void pass_run(const struct pass *p, const struct pass_io *io, unsigned ch
 {
     const int tiles = wino_tiles(&p->x);
     int next = 0;
+    if (p->whole) {
+        pass_whole(p, io, (float *)scratch);
+        return;
+    }
 #pragma omp parallel for schedule(static, 1)
     for (int t = 0; t < p->threads; t++)
         for (int from; (from = take(&next, p->block)) < tiles;)

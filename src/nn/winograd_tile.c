@@ -718,8 +718,9 @@ INLINE void output_tile(const struct wino_map *m, const float *v, size_t point,
     }
 }
 
-static void output_blocks(const struct wino_map *m, const float *v, struct wino_layout l, int first,
-                          int end, const struct sink *s, int from, int count, float slope)
+static void output_blocks(const struct wino_map *m, const float *v, struct wino_layout l, int place,
+                          int first, int end, const struct sink *s, int from, int count,
+                          float slope)
 {
     const int wide = end < l.full ? end : l.full;
     vec many; /* added to a narrow block, for each tile */
@@ -735,22 +736,23 @@ static void output_blocks(const struct wino_map *m, const float *v, struct wino_
         const int n = spots(m, from + t, count - t, l, at);
         for (int k = 0; k < n; k++)
             for (int b = first; b < wide; b++)
-                output_tile(m, v + place_of(l, b, t + k), l.point, &s[b - first], &at[k], slope);
+                output_tile(m, v + place_of(l, b, place + t + k), l.point, &s[b - first], &at[k],
+                            slope);
         if (end > wide)
-            output_shared(m, v + place_of(l, wide, t), l.point, &s[wide - first], &many, at, n,
-                          l.tail, slope);
+            output_shared(m, v + place_of(l, wide, place + t), l.point, &s[wide - first], &many, at,
+                          n, l.tail, slope);
     }
 }
 
-void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int from,
-                 int count, const float *bias, float slope, float *const y[2])
+void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int place,
+                 int from, int count, const float *bias, float slope, float *const y[2])
 {
     for (int first = 0; first < wino_blocks(m->c); first += BLOCKS) {
         struct sink s[BLOCKS];
         const int left = wino_blocks(m->c) - first, end = first + (left < BLOCKS ? left : BLOCKS);
         for (int b = first; b < end; b++)
             sink_make(m, y, b, bias, &s[b - first]);
-        output_blocks(m, v, l, first, end, s, from, count, slope);
+        output_blocks(m, v, l, place, first, end, s, from, count, slope);
     }
 }
 

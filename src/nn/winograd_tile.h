@@ -44,10 +44,10 @@ void wino_input(const struct wino_map *m, const float *const x[2], struct wino_r
 /* A dy A^T likewise, of one map; sum (16 floats a block) takes the sum of dy over these tiles. */
 void wino_output_back(const struct wino_map *m, const float *dy, struct wino_relu relu, int from,
                       int count, struct wino_layout l, int place, float *v, float *sum);
-/* A^T m A, plus bias (NULL: none), through a ReLU of `slope` (1: none), to tiles from, … of y, cut
- * off at the edges of the map. A joined map that is NULL is left out. */
-void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int from,
-                 int count, const float *bias, float slope, float *const y[2]);
+/* A^T m A of places `place`, … plus bias (NULL: none), through a ReLU of `slope` (1: none), to
+ * tiles from, … of y, cut off at the edges of the map. A joined map that is NULL is left out. */
+void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int place,
+                 int from, int count, const float *bias, float slope, float *const y[2]);
 
 /* Weights at one point are (blocks of 16 outputs, inputs, 16). wino_weights writes G w G^T for one
  * block of outputs and one input: the 9 taps of lane k are at w + k * lane, tap t at position t, or
