@@ -166,7 +166,9 @@ static size_t packed_bytes(int steps, int columns)
 
 static bool takes(const struct conv_conf *c, enum dn_isa isa)
 {
-    return c->precision != NN_FP32_DIRECT && (c->up || c->side == 1) && isa >= DN_ISA_AVX512;
+    /* of fewer columns most of a vector is empty */
+    const bool fills = c->up || (c->side == 1 && c->out >= LANES / 2);
+    return c->precision != NN_FP32_DIRECT && fills && isa >= DN_ISA_AVX512;
 }
 
 static int parts_of(size_t gradient)

@@ -38,6 +38,7 @@ struct wino {
     struct pass forward, data;
     struct {              /* backward to the weights */
         int parts, part;  /* tiles of a part; parts 0: by slabs */
+        bool once;        /* one slab: the gradient at the points is not kept */
         int slab, places; /* tiles transformed at once; memories for so many */
         struct wino_layout lx, ly;
         /* bytes: gradient at the points and sum of dy, of each part; transformed tiles and sums of
@@ -130,6 +131,8 @@ static void weights_make(struct wino *w)
         const int fit = block_of(c, SLAB_BYTES, CHUNK);
         w->weights.slab = even(tiles, fit < SLAB_MOST ? fit : SLAB_MOST, CHUNK);
         w->weights.places = 1;
+        w->weights.once = tiles <= w->weights.slab;
+        if (w->weights.once) w->weights.du = 0;
     }
     w->weights.lx = wino_layout(c->in, w->weights.slab);
     w->weights.ly = wino_layout(c->out, w->weights.slab);
@@ -316,12 +319,50 @@ static void slab_product(const struct wino *w, int count, int p, bool add, const
                       du + (size_t)p * weights_point(wino_blocks(in) * LANES, out));
 }
 
+/* dw of a block of inputs and of two of outputs, from the only slab. */
+static void once_block(const struct wino *w, int count, int block, int pair, const struct place *s,
+                       float *dw)
+{
+    enum { ROW = 2 * LANES, POINT = LANES * ROW };
+    float du[WINO_POINTS * POINT];
+    const int in = w->conf.in, out = w->conf.out;
+    for (size_t p = 0; p < WINO_POINTS; p++)
+        wino_product_back_part(count, block, 2 * pair, s->x + p * w->weights.lx.point,
+                               w->weights.lx, s->y + p * w->weights.ly.point, w->weights.ly,
+                               du + p * POINT);
+    const size_t lane = (size_t)in * 9;
+    for (int c = block * LANES; c < in && c < (block + 1) * LANES; c++)
+        for (int o = pair * ROW; o < out && o < (pair + 1) * ROW; o += LANES)
+            wino_weights_back(du + c % LANES * ROW + o % ROW, POINT, lane,
+                              out - o < LANES ? out - o : LANES,
+                              dw + (size_t)o * lane + (size_t)c * 9);
+}
+
 static void add_sums(const struct wino *w, int chunks, const float *sums, double *total)
 {
     const int out = w->conf.out, width = wino_blocks(out) * LANES;
     for (int k = 0; k < chunks; k++)
         for (int o = 0; o < out; o++)
             total[o] += (double)sums[(size_t)k * (size_t)width + (size_t)o];
+}
+
+static void once_run(const struct wino *w, const struct wino_gradient *g, unsigned char *scratch,
+                     double *total)
+{
+    const int tiles = wino_tiles(&w->forward.x), chunks = divide_up(tiles, CHUNK);
+    const int in = wino_blocks(w->conf.in), pairs = divide_up(wino_blocks(w->conf.out), 2);
+    const struct place s = place_at(w, scratch, 0);
+#pragma omp parallel
+    {
+#pragma omp for
+        for (int k = 0; k < chunks; k++)
+            chunk_transform(w, 0, tiles, k, g, &s);
+#pragma omp for collapse(2)
+        for (int block = 0; block < in; block++)
+            for (int pair = 0; pair < pairs; pair++)
+                once_block(w, tiles, block, pair, &s, g->dw);
+    }
+    add_sums(w, chunks, s.sums, total);
 }
 
 static void part_run(const struct wino *w, int from, int end, const struct wino_gradient *g,
@@ -406,14 +447,18 @@ static void weights_run(const struct wino *w, const struct wino_gradient *g)
                         (size_t)w->weights.places * (w->weights.tiles + w->weights.sums);
     unsigned char *total = du + (size_t)parts * w->weights.du;
     memset(total, 0, (size_t)parts * w->weights.total);
-    if (w->weights.parts)
+    if (w->weights.once)
+        once_run(w, g, g->scratch, (double *)total);
+    else if (w->weights.parts)
         parts_run(w, g, g->scratch, du, total);
     else
         slabs_run(w, g, g->scratch, (float *)du, (double *)total);
+    if (!w->weights.once) {
 #pragma omp parallel for collapse(2)
-    for (int b = 0; b < wino_blocks(w->conf.out); b++)
-        for (int c = 0; c < w->conf.in; c++)
-            weights_back(w, b, c, du, g->dw);
+        for (int b = 0; b < wino_blocks(w->conf.out); b++)
+            for (int c = 0; c < w->conf.in; c++)
+                weights_back(w, b, c, du, g->dw);
+    }
     for (int o = 0; g->db && o < w->conf.out; o++) {
         double sum = 0.0;
         for (int k = 0; k < parts; k++)

@@ -982,26 +982,42 @@ BY_CHANNELS_STEP(8, 16)
 static product_fn *const channels_by[3][3][3] = {ALL(channels_16), ALL(channels_4),
                                                  ALL(channels_8)};
 
+/* Rows c to c + 7 (a narrow block takes one round) of the output blocks from b on, in rows of
+ * `width`; returns how many blocks. */
+static int back_part(int tiles, int c, int b, const float *v, struct wino_layout lv, const float *d,
+                     struct wino_layout ld, bool add, float *du, size_t width)
+{
+    const bool narrow = c / LANES >= lv.full;
+    const int blocks = wide_at_once(ld, b), tail = tail_with(ld, blocks);
+    channels_by[narrow ? lv.tail / 4 : 0][blocks][tail / 4](
+        &(struct factor){.a = v + place_of(lv, c / LANES, 0) + c % LANES,
+                         .b = d + place_of(ld, b, 0),
+                         .b_block = ld.tiles * LANES,
+                         .c = du,
+                         .c_row = width,
+                         .c_block = LANES,
+                         .c_tail = du + (size_t)(blocks * LANES),
+                         .c_tail_row = width,
+                         .steps = tiles,
+                         .add = add});
+    return blocks + (tail > 0);
+}
+
 void wino_product_back(int tiles, int in, int out, const float *v, struct wino_layout lv,
                        const float *d, struct wino_layout ld, bool add, float *du)
 {
     const size_t width = (size_t)wino_blocks(out) * LANES;
-    for (int c = 0; c < in; c += LANES / 2) { /* a narrow block takes one round */
-        const bool narrow = c / LANES >= lv.full;
-        for (int b = 0; b < wino_blocks(out);) {
-            const int blocks = wide_at_once(ld, b), tail = tail_with(ld, blocks);
-            channels_by[narrow ? lv.tail / 4 : 0][blocks][tail / 4](
-                &(struct factor){.a = v + place_of(lv, c / LANES, 0) + c % LANES,
-                                 .b = d + place_of(ld, b, 0),
-                                 .b_block = ld.tiles * LANES,
-                                 .c = du + (size_t)c * width + (size_t)b * LANES,
-                                 .c_row = width,
-                                 .c_block = LANES,
-                                 .c_tail = du + (size_t)c * width + (size_t)(ld.full * LANES),
-                                 .c_tail_row = width,
-                                 .steps = tiles,
-                                 .add = add});
-            b += blocks + (tail > 0);
-        }
-    }
+    for (int c = 0; c < in; c += LANES / 2)
+        for (int b = 0; b < wino_blocks(out);)
+            b += back_part(tiles, c, b, v, lv, d, ld, add,
+                           du + (size_t)c * width + (size_t)(b * LANES), width);
+}
+
+void wino_product_back_part(int tiles, int in, int out, const float *v, struct wino_layout lv,
+                            const float *d, struct wino_layout ld, float *du)
+{
+    const int rounds = in < lv.full ? 2 : 1;
+    for (int k = 0; k < rounds; k++)
+        back_part(tiles, in * LANES + k * LANES / 2, out, v, lv, d, ld, false,
+                  du + k * LANES * LANES, 2 * LANES);
 }

@@ -63,3 +63,8 @@ void wino_product(int tiles, int in, int out, const float *v, struct wino_layout
  * 16 * wino_blocks(out), as many as 16 * wino_blocks(in). */
 void wino_product_back(int tiles, int in, int out, const float *v, struct wino_layout lv,
                        const float *d, struct wino_layout ld, bool add, float *du);
+/* Of these the rows of input block `in`, in columns of output blocks `out` and out + 1, an even
+ * number and the next: (16, 32) to du. Rows and columns beyond the blocks there are stay as they
+ * are. */
+void wino_product_back_part(int tiles, int in, int out, const float *v, struct wino_layout lv,
+                            const float *d, struct wino_layout ld, float *du);
