@@ -63,7 +63,8 @@ struct conv_kernel {
     void (*describe)(const void *k, char *text, size_t size);
 };
 
-extern const struct conv_kernel conv_bf16, conv_bf16_split, conv_winograd, conv_direct;
+extern const struct conv_kernel conv_bf16, conv_bf16_split, conv_winograd, conv_pointwise,
+    conv_direct;
 extern const struct conv_kernel *const conv_kernels[]; /* NULL-ended; the last takes everything */
 
 /* What op_conv and op_deconv share: node->state is a struct conv_state. */

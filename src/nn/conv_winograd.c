@@ -22,6 +22,7 @@ static struct wino_conf conf_of(const struct conv_conf *c)
                               .w = c->w,
                               .in = c->in,
                               .out = c->out,
+                              .first = c->first ? c->first : c->in,
                               .backward = c->backward,
                               .backward_data = c->backward_data};
 }
@@ -77,19 +78,19 @@ static void winograd_forward(const void *k, const struct conv_x *x, const void *
 {
     (void)sums; /* need.parts is 0 */
     const struct winograd *w = k;
-    wino_forward(w->wino, x->at[0], weights_in(w, packed), w->biased ? packed : NULL, w->slope, y,
+    wino_forward(w->wino, x->at, weights_in(w, packed), w->biased ? packed : NULL, w->slope, y,
                  scratch);
 }
 
 static void winograd_backward(const void *k, const struct conv_gradient *g)
 {
     const struct winograd *w = k;
-    wino_backward(w->wino, &(struct wino_gradient){.x = g->x.at[0],
+    wino_backward(w->wino, &(struct wino_gradient){.x = {g->x.at[0], g->x.at[1]},
                                                    .dy = g->dy,
                                                    .y = w->slope == 1.0f ? NULL : g->y,
                                                    .slope = w->slope,
                                                    .packed = weights_in(w, g->packed),
-                                                   .dx = g->dx[0],
+                                                   .dx = {g->dx[0], g->dx[1]},
                                                    .dw = g->dw,
                                                    .db = g->db,
                                                    .scratch = g->scratch});
@@ -102,6 +103,7 @@ static void winograd_describe(const void *k, char *text, size_t size)
 }
 
 const struct conv_kernel conv_winograd = {.name = "winograd",
+                                          .joins = true,
                                           .takes = winograd_takes,
                                           .make = winograd_make,
                                           .free = winograd_free,

@@ -27,9 +27,10 @@ enum {
 
 struct pass { /* y = x * weights, by blocks of tiles */
     struct wino_map x, y;
+    bool whole; /* one block of all tiles; threads share its points, not its tiles */
     int block, threads;
     struct wino_layout lx, ly;
-    size_t scratch, weights; /* bytes of a thread; bytes */
+    size_t scratch, weights; /* bytes of a block; bytes */
 };
 
 struct wino {
@@ -37,6 +38,7 @@ struct wino {
     struct pass forward, data;
     struct {              /* backward to the weights */
         int parts, part;  /* tiles of a part; parts 0: by slabs */
+        bool once;        /* one slab: the gradient at the points is not kept */
         int slab, places; /* tiles transformed at once; memories for so many */
         struct wino_layout lx, ly;
         /* bytes: gradient at the points and sum of dy, of each part; transformed tiles and sums of
@@ -96,16 +98,19 @@ static int even(int all, int most, int unit)
     return divide_up(divide_up(all, divide_up(all, most)), unit) * unit;
 }
 
-static struct pass pass_make(const struct wino_conf *c, int in, int out)
+static struct pass pass_make(const struct wino_conf *c, struct wino_map x, struct wino_map y)
 {
-    struct pass p = {.x = {c->n, c->h, c->w, in}, .y = {c->n, c->h, c->w, out}};
+    const int in = x.c, out = y.c;
+    struct pass p = {.x = x, .y = y};
+    const int tiles = wino_tiles(&x);
     p.threads = par_threads();
-    p.block =
-        even(divide_up(wino_tiles(&p.x), p.threads), block_of(c, BLOCK_BYTES, BLOCK_LEAST), 4);
+    p.weights = weights_bytes(in, out);
+    p.whole = (size_t)tiles * (size_t)(tile_bytes(in) + tile_bytes(out)) < p.weights;
+    p.block = p.whole ? divide_up(tiles, 4) * 4
+                      : even(divide_up(tiles, p.threads), block_of(c, BLOCK_BYTES, BLOCK_LEAST), 4);
     p.lx = wino_layout(in, p.block);
     p.ly = wino_layout(out, p.block);
     p.scratch = bytes_of(p.lx) + bytes_of(p.ly);
-    p.weights = weights_bytes(in, out);
     return p;
 }
 
@@ -126,6 +131,8 @@ static void weights_make(struct wino *w)
         const int fit = block_of(c, SLAB_BYTES, CHUNK);
         w->weights.slab = even(tiles, fit < SLAB_MOST ? fit : SLAB_MOST, CHUNK);
         w->weights.places = 1;
+        w->weights.once = tiles <= w->weights.slab;
+        if (w->weights.once) w->weights.du = 0;
     }
     w->weights.lx = wino_layout(c->in, w->weights.slab);
     w->weights.ly = wino_layout(c->out, w->weights.slab);
@@ -138,8 +145,10 @@ struct wino *wino_new(struct wino_conf conf, struct err *e)
     struct wino *w = mem_new(1, sizeof *w, e);
     if (!w) return NULL;
     w->conf = conf;
-    w->forward = pass_make(&conf, conf.in, conf.out);
-    w->data = pass_make(&conf, conf.out, conf.in);
+    const struct wino_map x = {conf.n, conf.h, conf.w, conf.in, conf.first};
+    const struct wino_map y = {conf.n, conf.h, conf.w, conf.out, conf.out};
+    w->forward = pass_make(&conf, x, y);
+    w->data = pass_make(&conf, y, x);
     weights_make(w);
     return w;
 }
@@ -154,14 +163,19 @@ size_t wino_packed_bytes(const struct wino *w)
     return w->forward.weights + (w->conf.backward_data ? w->data.weights : 0);
 }
 
+static size_t pass_scratch(const struct pass *p)
+{
+    return p->scratch * (size_t)(p->whole ? 1 : p->threads);
+}
+
 size_t wino_scratch_forward(const struct wino *w)
 {
-    return w->forward.scratch * (size_t)w->forward.threads;
+    return pass_scratch(&w->forward);
 }
 
 size_t wino_scratch_backward(const struct wino *w)
 {
-    const size_t data = w->conf.backward_data ? w->data.scratch * (size_t)w->data.threads : 0;
+    const size_t data = w->conf.backward_data ? pass_scratch(&w->data) : 0;
     const size_t parts = w->weights.parts ? (size_t)w->weights.parts : 1;
     const size_t weights = parts * (w->weights.du + w->weights.total) +
                            (size_t)w->weights.places * (w->weights.tiles + w->weights.sums);
@@ -195,21 +209,45 @@ void wino_pack(const struct wino *w, const float *weights, void *packed)
 }
 
 struct pass_io {
-    const float *x, *u, *bias;
+    const float *x[2], *u, *bias;
     struct wino_relu behind; /* of x */
-    float slope, *y;
+    float slope, *y[2];
 };
+
+static void pass_point(const struct pass *p, size_t point, int count, const float *u, float *v)
+{
+    wino_product(count, p->x.c, p->y.c, v + point * p->lx.point, p->lx,
+                 u + point * weights_point(p->x.c, p->y.c),
+                 v + wino_layout_len(p->lx) + point * p->ly.point, p->ly);
+}
 
 static void pass_block(const struct pass *p, int from, int count, const struct pass_io *io,
                        float *v)
 {
-    float *m = v + wino_layout_len(p->lx);
-    const size_t point = weights_point(p->x.c, p->y.c);
     wino_input(&p->x, io->x, io->behind, from, count, p->lx, 0, v);
     for (size_t k = 0; k < WINO_POINTS; k++)
-        wino_product(count, p->x.c, p->y.c, v + k * p->lx.point, p->lx, io->u + k * point,
-                     m + k * p->ly.point, p->ly);
-    wino_output(&p->y, m, p->ly, from, count, io->bias, io->slope, io->y);
+        pass_point(p, k, count, io->u, v);
+    wino_output(&p->y, v + wino_layout_len(p->lx), p->ly, 0, from, count, io->bias, io->slope,
+                io->y);
+}
+
+/* Weights that are larger than all tiles are read once, not by every thread. */
+static void pass_whole(const struct pass *p, const struct pass_io *io, float *v)
+{
+    const int tiles = wino_tiles(&p->x);
+#pragma omp parallel
+    {
+#pragma omp for
+        for (int t = 0; t < tiles; t += 4)
+            wino_input(&p->x, io->x, io->behind, t, tiles - t < 4 ? tiles - t : 4, p->lx, t, v);
+#pragma omp for
+        for (int k = 0; k < WINO_POINTS; k++)
+            pass_point(p, (size_t)k, tiles, io->u, v);
+#pragma omp for
+        for (int t = 0; t < tiles; t += 4)
+            wino_output(&p->y, v + wino_layout_len(p->lx), p->ly, t, t,
+                        tiles - t < 4 ? tiles - t : 4, io->bias, io->slope, io->y);
+    }
 }
 
 /* The next of a loop whose runs go to who is free. */
@@ -229,6 +267,10 @@ static void pass_run(const struct pass *p, const struct pass_io *io, unsigned ch
 {
     const int tiles = wino_tiles(&p->x);
     int next = 0;
+    if (p->whole) {
+        pass_whole(p, io, (float *)scratch);
+        return;
+    }
 #pragma omp parallel for schedule(static, 1)
     for (int t = 0; t < p->threads; t++)
         for (int from; (from = take(&next, p->block)) < tiles;)
@@ -236,10 +278,11 @@ static void pass_run(const struct pass *p, const struct pass_io *io, unsigned ch
                        (float *)(scratch + (size_t)t * p->scratch));
 }
 
-void wino_forward(const struct wino *w, const float *x, const void *packed, const float *bias,
-                  float slope, float *y, void *scratch)
+void wino_forward(const struct wino *w, const float *const x[2], const void *packed,
+                  const float *bias, float slope, float *y, void *scratch)
 {
-    const struct pass_io io = {.x = x, .u = packed, .bias = bias, .slope = slope, .y = y};
+    const struct pass_io io = {
+        .x = {x[0], x[1]}, .u = packed, .bias = bias, .slope = slope, .y = {y}};
     pass_run(&w->forward, &io, scratch);
 }
 
@@ -276,12 +319,50 @@ static void slab_product(const struct wino *w, int count, int p, bool add, const
                       du + (size_t)p * weights_point(wino_blocks(in) * LANES, out));
 }
 
+/* dw of a block of inputs and of two of outputs, from the only slab. */
+static void once_block(const struct wino *w, int count, int block, int pair, const struct place *s,
+                       float *dw)
+{
+    enum { ROW = 2 * LANES, POINT = LANES * ROW };
+    float du[WINO_POINTS * POINT];
+    const int in = w->conf.in, out = w->conf.out;
+    for (size_t p = 0; p < WINO_POINTS; p++)
+        wino_product_back_part(count, block, 2 * pair, s->x + p * w->weights.lx.point,
+                               w->weights.lx, s->y + p * w->weights.ly.point, w->weights.ly,
+                               du + p * POINT);
+    const size_t lane = (size_t)in * 9;
+    for (int c = block * LANES; c < in && c < (block + 1) * LANES; c++)
+        for (int o = pair * ROW; o < out && o < (pair + 1) * ROW; o += LANES)
+            wino_weights_back(du + c % LANES * ROW + o % ROW, POINT, lane,
+                              out - o < LANES ? out - o : LANES,
+                              dw + (size_t)o * lane + (size_t)c * 9);
+}
+
 static void add_sums(const struct wino *w, int chunks, const float *sums, double *total)
 {
     const int out = w->conf.out, width = wino_blocks(out) * LANES;
     for (int k = 0; k < chunks; k++)
         for (int o = 0; o < out; o++)
             total[o] += (double)sums[(size_t)k * (size_t)width + (size_t)o];
+}
+
+static void once_run(const struct wino *w, const struct wino_gradient *g, unsigned char *scratch,
+                     double *total)
+{
+    const int tiles = wino_tiles(&w->forward.x), chunks = divide_up(tiles, CHUNK);
+    const int in = wino_blocks(w->conf.in), pairs = divide_up(wino_blocks(w->conf.out), 2);
+    const struct place s = place_at(w, scratch, 0);
+#pragma omp parallel
+    {
+#pragma omp for
+        for (int k = 0; k < chunks; k++)
+            chunk_transform(w, 0, tiles, k, g, &s);
+#pragma omp for collapse(2)
+        for (int block = 0; block < in; block++)
+            for (int pair = 0; pair < pairs; pair++)
+                once_block(w, tiles, block, pair, &s, g->dw);
+    }
+    add_sums(w, chunks, s.sums, total);
 }
 
 static void part_run(const struct wino *w, int from, int end, const struct wino_gradient *g,
@@ -366,14 +447,18 @@ static void weights_run(const struct wino *w, const struct wino_gradient *g)
                         (size_t)w->weights.places * (w->weights.tiles + w->weights.sums);
     unsigned char *total = du + (size_t)parts * w->weights.du;
     memset(total, 0, (size_t)parts * w->weights.total);
-    if (w->weights.parts)
+    if (w->weights.once)
+        once_run(w, g, g->scratch, (double *)total);
+    else if (w->weights.parts)
         parts_run(w, g, g->scratch, du, total);
     else
         slabs_run(w, g, g->scratch, (float *)du, (double *)total);
+    if (!w->weights.once) {
 #pragma omp parallel for collapse(2)
-    for (int b = 0; b < wino_blocks(w->conf.out); b++)
-        for (int c = 0; c < w->conf.in; c++)
-            weights_back(w, b, c, du, g->dw);
+        for (int b = 0; b < wino_blocks(w->conf.out); b++)
+            for (int c = 0; c < w->conf.in; c++)
+                weights_back(w, b, c, du, g->dw);
+    }
     for (int o = 0; g->db && o < w->conf.out; o++) {
         double sum = 0.0;
         for (int k = 0; k < parts; k++)
@@ -384,14 +469,15 @@ static void weights_run(const struct wino *w, const struct wino_gradient *g)
 
 void wino_backward(const struct wino *w, const struct wino_gradient *g)
 {
-    assert(w->conf.backward && (!g->dx || w->conf.backward_data));
-    if (g->dx) {
-        const struct pass_io io = {.x = g->dy,
+    const bool data = g->dx[0] || g->dx[1];
+    assert(w->conf.backward && (!data || w->conf.backward_data));
+    if (data) {
+        const struct pass_io io = {.x = {g->dy},
                                    .u = (const float *)g->packed +
                                         w->forward.weights / sizeof(float),
                                    .behind = {g->y, g->slope},
                                    .slope = 1.0f,
-                                   .y = g->dx};
+                                   .y = {g->dx[0], g->dx[1]}};
         pass_run(&w->data, &io, g->scratch);
     }
     weights_run(w, g);

@@ -14,6 +14,7 @@
 
 struct wino_conf {
     int n, h, w, in, out;
+    int first;          /* channels of the first of two maps that are joined to x; `in`: one map */
     bool backward;      /* the gradient of weights and bias */
     bool backward_data; /* and that of x */
 };
@@ -32,16 +33,16 @@ size_t wino_scratch_forward(const struct wino *w);
 size_t wino_scratch_backward(const struct wino *w);
 
 void wino_pack(const struct wino *w, const float *weights, void *packed);
-void wino_forward(const struct wino *w, const float *x, const void *packed,
+void wino_forward(const struct wino *w, const float *const x[2], const void *packed,
                   const float *bias /* or NULL */,
                   float slope /* of the ReLU at the end; 1: none */, float *y, void *scratch);
 
 struct wino_gradient {
-    const float *x, *dy;
+    const float *x[2], *dy;
     const float *y; /* NULL: dy is the gradient of the convolution; else of y, which lies behind */
     float slope;    /* a ReLU of this slope */
     const void *packed;
-    float *dx, *dw, *db; /* overwritten; dx and db may be NULL: not wanted, no bias */
+    float *dx[2], *dw, *db; /* overwritten; dx and db may be NULL: not wanted, no bias */
     void *scratch;
 };
 void wino_backward(const struct wino *w, const struct wino_gradient *g);

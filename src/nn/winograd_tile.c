@@ -39,6 +39,20 @@ INLINE void load_some(vec *v, const float *p, int lanes)
 #endif
 }
 
+/* Lanes from, …, to - 1 from p + lane; the others stay. */
+INLINE void load_between(vec *v, const float *p, int from, int to)
+{
+#ifdef __AVX512F__
+    const __mmask16 in = (__mmask16)((1u << to) - (1u << from));
+    *v = (vec)_mm512_mask_loadu_ps((__m512)*v, in, p);
+#else
+    float all[LANES];
+    store(all, v);
+    memcpy(all + from, p + from, (size_t)(to - from) * sizeof(float));
+    load(v, all);
+#endif
+}
+
 /* The same of floats that are `apart` from one to the next. */
 INLINE void load_apart(vec *v, const float *p, size_t apart, int lanes)
 {
@@ -110,37 +124,91 @@ static struct spot spot_of(const struct wino_map *m, int tile)
     return (struct spot){image, (row - image * rows) * TILE, (tile - row * cols) * TILE};
 }
 
-INLINE size_t pixel(const struct wino_map *m, int image, int i, int j)
-{
-    return (((size_t)image * (size_t)m->h + (size_t)i) * (size_t)m->w + (size_t)j) * (size_t)m->c;
-}
-
 static int lanes_of(int channels, int block)
 {
     const int left = channels - block * LANES;
     return left < LANES ? left : LANES;
 }
 
-/* Where to read, within one block of channels of one image. */
+/* A block of channels within one of two joined maps. */
+struct run {
+    ptrdiff_t at; /* of the first lane of the block at the first pixel, were it in this map */
+    ptrdiff_t pixel, row; /* floats from one to the next */
+    int from, to;         /* lanes that are */
+};
+
+static struct run run_of(const struct wino_map *m, int which, int block)
+{
+    const int channels = which ? m->c - m->first : m->first, first = which ? m->first : 0;
+    const int from = first - block * LANES, to = from + channels, lanes = lanes_of(m->c, block);
+    return (struct run){.at = -from,
+                        .pixel = channels,
+                        .row = (ptrdiff_t)m->w * channels,
+                        .from = from > 0 ? from : 0,
+                        .to = to < lanes ? to : lanes};
+}
+
+/* Which of two maps a block is in, the second if it is in both. */
+static int map_of(const struct wino_map *m, int block)
+{
+    return block * LANES + lanes_of(m->c, block) > m->first;
+}
+
+static bool in_both(const struct wino_map *m, int block)
+{
+    return map_of(m, block) && block * LANES < m->first;
+}
+
+/* Where to read, within one block of channels. */
 struct source {
     const float *x, *y; /* y NULL: no ReLU */
     float slope;
-    int h, w, lanes;
+    int h, w, lanes;      /* of an image */
     ptrdiff_t pixel, row; /* floats from one to the next */
+    /* Of a block in both maps: the first one, with `split` lanes; NULL: of any other */
+    const float *left;
+    ptrdiff_t left_pixel, left_row;
+    int split;
 };
 
-static struct source source_of(const struct wino_map *m, const float *x, struct wino_relu relu,
-                               int image, int block)
+static struct source source_of(const struct wino_map *m, const float *const x[2],
+                               struct wino_relu relu, int block)
 {
-    const size_t at = pixel(m, image, 0, 0) + (size_t)block * LANES;
-    return (struct source){.x = x + at,
-                           .y = relu.y ? relu.y + at : NULL,
-                           .slope = relu.slope,
-                           .h = m->h,
-                           .w = m->w,
-                           .lanes = lanes_of(m->c, block),
-                           .pixel = m->c,
-                           .row = (ptrdiff_t)m->w * m->c};
+    const int which = map_of(m, block);
+    const struct run r = run_of(m, which, block);
+    struct source s = {.x = x[which] + r.at,
+                       .y = relu.y ? relu.y + r.at : NULL,
+                       .slope = relu.slope,
+                       .h = m->h,
+                       .w = m->w,
+                       .lanes = r.to,
+                       .pixel = r.pixel,
+                       .row = r.row};
+    if (in_both(m, block)) {
+        const struct run left = run_of(m, 0, block);
+        s.left = x[0] + left.at;
+        s.left_pixel = left.pixel;
+        s.left_row = left.row;
+        s.split = left.to;
+    }
+    return s;
+}
+
+static struct source in_image(const struct source *s, int image)
+{
+    const ptrdiff_t rows = (ptrdiff_t)image * s->h;
+    struct source t = *s;
+    t.x += rows * s->row;
+    if (s->y) t.y += rows * s->row;
+    if (s->left) t.left += rows * s->left_row;
+    return t;
+}
+
+enum kind { PLAIN, BEHIND, JOINED, KINDS }; /* with nothing, behind a ReLU, in both maps */
+
+static enum kind kind_of(const struct source *s)
+{
+    return s->left ? JOINED : s->y ? BEHIND : PLAIN;
 }
 
 /* What passes back through the ReLU that gave y: x where y > 0, slope x elsewhere. */
@@ -155,10 +223,16 @@ INLINE void pass_back(vec *x, const vec *y, float slope)
 #endif
 }
 
-INLINE void read_pixel(const struct source *s, ptrdiff_t at, bool behind, vec *d)
+INLINE void read_pixel(const struct source *s, int i, int j, enum kind kind, vec *d)
 {
+    const ptrdiff_t at = i * s->row + j * s->pixel;
+    if (kind == JOINED) {
+        load_some(d, s->left + i * s->left_row + j * s->left_pixel, s->split);
+        load_between(d, s->x + at, s->split, s->lanes);
+        return;
+    }
     load_some(d, s->x + at, s->lanes);
-    if (behind) {
+    if (kind == BEHIND) {
         vec y;
         load_some(&y, s->y + at, s->lanes);
         pass_back(d, &y, s->slope);
@@ -167,15 +241,14 @@ INLINE void read_pixel(const struct source *s, ptrdiff_t at, bool behind, vec *d
 
 /* `side` pixels of row i from column j on; zeros outside of the map, of which there are none if
  * `inside`. */
-INLINE void read_row(const struct source *s, int i, int j, int side, bool inside, bool behind,
+INLINE void read_row(const struct source *s, int i, int j, int side, bool inside, enum kind kind,
                      vec *d)
 {
-    const ptrdiff_t at = i * s->row + j * s->pixel;
     const bool row = inside || (i >= 0 && i < s->h);
 #pragma GCC unroll 6
     for (int q = 0; q < side; q++)
         if (inside || (row && j + q >= 0 && j + q < s->w))
-            read_pixel(s, at + q * s->pixel, behind, &d[q]);
+            read_pixel(s, i, j + q, kind, &d[q]);
         else
             d[q] = (vec){0};
 }
@@ -263,14 +336,14 @@ enum { HALF = SIDE / 2, MOST_GROUP = 4 };
 typedef void input_fn(const struct source *s, int i, int j, float *to, size_t point);
 typedef void gradient_fn(const struct source *s, int i, int j, float *to, size_t point, float *sum);
 
-INLINE void input_half(const struct source *s, int i, int j, int first, bool inside, bool behind,
+INLINE void input_half(const struct source *s, int i, int j, int first, bool inside, enum kind kind,
                        float *to, size_t point)
 {
     vec e[HALF][SIDE];
 #pragma GCC unroll 6
     for (int r = 0; r < SIDE; r++) {
         vec d[SIDE], t[SIDE];
-        read_row(s, i + r, j, SIDE, inside, behind, d);
+        read_row(s, i + r, j, SIDE, inside, kind, d);
         row_input(d, t);
 #pragma GCC unroll 3
         for (int q = 0; q < HALF; q++)
@@ -286,15 +359,15 @@ INLINE void input_half(const struct source *s, int i, int j, int first, bool ins
     }
 }
 
-INLINE void gradient_half(const struct source *s, int i, int j, int first, bool inside, bool behind,
-                          float *to, size_t point, float *sum)
+INLINE void gradient_half(const struct source *s, int i, int j, int first, bool inside,
+                          enum kind kind, float *to, size_t point, float *sum)
 {
     vec e[HALF][TILE], total;
     load(&total, sum);
 #pragma GCC unroll 4
     for (int r = 0; r < TILE; r++) {
         vec d[TILE], t[SIDE];
-        read_row(s, i + r, j, TILE, inside, behind, d);
+        read_row(s, i + r, j, TILE, inside, kind, d);
         row_gradient(d, t);
         total += (d[0] + d[1]) + (d[2] + d[3]);
 #pragma GCC unroll 3
@@ -313,28 +386,36 @@ INLINE void gradient_half(const struct source *s, int i, int j, int first, bool 
 }
 
 /* One function a case, as in one of all cases the compiler keeps the addresses of all in memory. */
-#define CASE(name, inside, behind)                                                                 \
+#define INPUT(name, inside, kind)                                                                  \
     __attribute__((noinline)) static void input_##name(const struct source *s, int i, int j,       \
                                                        float *to, size_t point)                    \
     {                                                                                              \
-        input_half(s, i, j, 0, inside, behind, to, point);                                         \
-        input_half(s, i, j, HALF, inside, behind, to, point);                                      \
-    }                                                                                              \
+        input_half(s, i, j, 0, inside, kind, to, point);                                           \
+        input_half(s, i, j, HALF, inside, kind, to, point);                                        \
+    }
+#define GRADIENT(name, inside, kind)                                                               \
     __attribute__((noinline)) static void gradient_##name(const struct source *s, int i, int j,    \
                                                           float *to, size_t point, float *sum)     \
     {                                                                                              \
-        gradient_half(s, i, j, 0, inside, behind, to, point, sum);                                 \
-        gradient_half(s, i, j, HALF, inside, behind, to, point, sum);                              \
+        gradient_half(s, i, j, 0, inside, kind, to, point, sum);                                   \
+        gradient_half(s, i, j, HALF, inside, kind, to, point, sum);                                \
     }
-CASE(inside, true, false)
-CASE(inside_behind, true, true)
-CASE(edge, false, false)
-CASE(edge_behind, false, true)
+INPUT(inside, true, PLAIN)
+INPUT(inside_behind, true, BEHIND)
+INPUT(inside_joined, true, JOINED)
+INPUT(edge, false, PLAIN)
+INPUT(edge_behind, false, BEHIND)
+INPUT(edge_joined, false, JOINED)
+GRADIENT(inside, true, PLAIN)
+GRADIENT(inside_behind, true, BEHIND)
+GRADIENT(edge, false, PLAIN)
+GRADIENT(edge_behind, false, BEHIND)
 
-static input_fn *const inputs[2][2] = {{input_edge, input_edge_behind},
-                                       {input_inside, input_inside_behind}};
-static gradient_fn *const gradients[2][2] = {{gradient_edge, gradient_edge_behind},
-                                             {gradient_inside, gradient_inside_behind}};
+static input_fn *const inputs[2][KINDS] = {
+    {input_edge, input_edge_behind, input_edge_joined},
+    {input_inside, input_inside_behind, input_inside_joined}};
+static gradient_fn *const gradients[2][JOINED] = {{gradient_edge, gradient_edge_behind},
+                                                  {gradient_inside, gradient_inside_behind}};
 
 /* The narrow last block of tiles side by side, as pixels of one tile of 16 channels. */
 struct gathered {
@@ -354,41 +435,41 @@ INLINE void copy_narrow(float *to, const float *from, int lanes)
             to[k] = from[k];
 }
 
-/* side x side pixels from (i, j) on; what is outside of the map stays as it is. */
-INLINE void gather_pixels(const struct source *s, const float *from, int i, int j, int side,
-                          float *to)
+/* side x side pixels from (i, j) of an image on, of which some lanes begin at `from`; what is
+ * outside of it stays as it is. */
+INLINE void gather_pixels(const struct source *s, const float *from, ptrdiff_t pixel, ptrdiff_t row,
+                          int lanes, struct spot at, int side, float *to)
 {
-    const int top = i < 0 ? -i : 0, left = j < 0 ? -j : 0;
+    const int i = at.i, j = at.j, top = i < 0 ? -i : 0, left = j < 0 ? -j : 0;
     const int bottom = i + side > s->h ? s->h - i : side, right = j + side > s->w ? s->w - j : side;
+    from += ((ptrdiff_t)at.image * s->h + i) * row + j * pixel;
     for (int r = top; r < bottom; r++)
         for (int q = left; q < right; q++)
-            copy_narrow(to + (r * side + q) * LANES, from + (i + r) * s->row + (j + q) * s->pixel,
-                        s->lanes);
+            copy_narrow(to + (r * side + q) * LANES, from + r * row + q * pixel, lanes);
 }
 
-INLINE void gather(const struct wino_map *m, const float *x, struct wino_relu relu,
-                   struct wino_layout l, const struct spot *at, int count, int side,
-                   struct gathered *g)
+INLINE void gather(const struct source *s, struct wino_layout l, const struct spot *at, int count,
+                   int side, struct gathered *g)
 {
-    const int out = (side - TILE) / 2; /* pixels around the tile */
-    struct source s[MOST_GROUP];
-    bool whole = count * l.tail == LANES && lanes_of(m->c, l.full) == l.tail;
-    for (int k = 0; k < count; k++) {
-        s[k] = source_of(m, x, relu, at[k].image, l.full);
-        whole = whole && all_inside(&s[k], at[k].i - out, at[k].j - out, side);
-    }
+    const int out = (side - TILE) / 2, split = s->split; /* out: pixels around the tile */
+    bool whole = count * l.tail == LANES && s->lanes == l.tail;
+    for (int k = 0; k < count; k++)
+        whole = whole && all_inside(s, at[k].i - out, at[k].j - out, side);
     if (!whole) {
         memset(g->x, 0, sizeof g->x);
         memset(g->y, 0, sizeof g->y);
     }
     for (int k = 0; k < count; k++) {
-        const int i = at[k].i - out, j = at[k].j - out;
-        gather_pixels(&s[k], s[k].x, i, j, side, g->x[0] + k * l.tail);
-        if (s[k].y) gather_pixels(&s[k], s[k].y, i, j, side, g->y[0] + k * l.tail);
+        const struct spot first = {at[k].image, at[k].i - out, at[k].j - out};
+        float *to = g->x[0] + k * l.tail;
+        if (s->left) gather_pixels(s, s->left, s->left_pixel, s->left_row, split, first, side, to);
+        gather_pixels(s, s->x + split, s->pixel, s->row, s->lanes - split, first, side, to + split);
+        if (s->y)
+            gather_pixels(s, s->y, s->pixel, s->row, s->lanes, first, side, g->y[0] + k * l.tail);
     }
     g->source = (struct source){.x = g->x[0],
-                                .y = relu.y ? g->y[0] : NULL,
-                                .slope = relu.slope,
+                                .y = s->y ? g->y[0] : NULL,
+                                .slope = s->slope,
                                 .h = side,
                                 .w = side,
                                 .lanes = LANES,
@@ -411,25 +492,88 @@ static int spots(const struct wino_map *m, int from, int count, struct wino_layo
     return n;
 }
 
-void wino_input(const struct wino_map *m, const float *x, struct wino_relu relu, int from,
-                int count, struct wino_layout l, int place, float *v)
+/* A call takes so many blocks of channels of a tile before it goes on to the next. */
+enum { BLOCKS = 16 };
+
+struct sources { /* blocks from, …, end - 1 of a map */
+    int from, end;
+    struct source at[BLOCKS];
+};
+
+static struct sources sources_of(const struct wino_map *m, const float *const x[2],
+                                 struct wino_relu relu, int from)
 {
+    const int left = wino_blocks(m->c) - from;
+    struct sources s = {.from = from, .end = from + (left < BLOCKS ? left : BLOCKS)};
+    for (int b = s.from; b < s.end; b++)
+        s.at[b - from] = source_of(m, x, relu, b);
+    return s;
+}
+
+INLINE void input_tile(const struct source *s, struct spot at, float *to, size_t point)
+{
+    const int i = at.i - 1, j = at.j - 1;
+    if (all_inside(s, i, j, SIDE)) {
+        inputs[true][kind_of(s)](s, at.image * s->h + i, j, to, point);
+    } else {
+        const struct source edge = in_image(s, at.image);
+        inputs[false][kind_of(s)](&edge, i, j, to, point);
+    }
+}
+
+INLINE void gradient_tile(const struct source *s, struct spot at, float *to, size_t point,
+                          float *sum)
+{
+    if (all_inside(s, at.i, at.j, TILE)) {
+        gradients[true][kind_of(s)](s, at.image * s->h + at.i, at.j, to, point, sum);
+    } else {
+        const struct source edge = in_image(s, at.image);
+        gradients[false][kind_of(s)](&edge, at.i, at.j, to, point, sum);
+    }
+}
+
+static void input_blocks(const struct wino_map *m, const struct sources *s, int from, int count,
+                         struct wino_layout l, int place, float *v)
+{
+    const int end = s->end < l.full ? s->end : l.full;
     for (int t = 0; t < count; t += group_of(l)) {
         struct spot at[MOST_GROUP];
         const int n = spots(m, from + t, count - t, l, at);
         for (int k = 0; k < n; k++)
-            for (int b = 0; b < l.full; b++) {
-                const struct source s = source_of(m, x, relu, at[k].image, b);
-                const int i = at[k].i - 1, j = at[k].j - 1;
-                inputs[all_inside(&s, i, j, SIDE)][s.y != NULL](
-                    &s, i, j, v + place_of(l, b, place + t + k), l.point);
-            }
-        if (l.tail) {
-            struct gathered g;
-            gather(m, x, relu, l, at, n, SIDE, &g);
-            inputs[true][relu.y != NULL](&g.source, 0, 0, v + place_of(l, l.full, place + t),
-                                         l.point);
-        }
+            for (int b = s->from; b < end; b++)
+                input_tile(&s->at[b - s->from], at[k], v + place_of(l, b, place + t + k), l.point);
+        if (end == s->end) continue;
+        struct gathered g;
+        gather(&s->at[end - s->from], l, at, n, SIDE, &g);
+        inputs[true][kind_of(&g.source)](&g.source, 0, 0, v + place_of(l, end, place + t), l.point);
+    }
+}
+
+void wino_input(const struct wino_map *m, const float *const x[2], struct wino_relu relu, int from,
+                int count, struct wino_layout l, int place, float *v)
+{
+    for (int b = 0; b < wino_blocks(m->c); b += BLOCKS) {
+        const struct sources s = sources_of(m, x, relu, b);
+        input_blocks(m, &s, from, count, l, place, v);
+    }
+}
+
+static void gradient_blocks(const struct wino_map *m, const struct sources *s, int from, int count,
+                            struct wino_layout l, int place, float *v, float *sum)
+{
+    const int end = s->end < l.full ? s->end : l.full;
+    for (int t = 0; t < count; t += group_of(l)) {
+        struct spot at[MOST_GROUP];
+        const int n = spots(m, from + t, count - t, l, at);
+        for (int k = 0; k < n; k++)
+            for (int b = s->from; b < end; b++)
+                gradient_tile(&s->at[b - s->from], at[k], v + place_of(l, b, place + t + k),
+                              l.point, sum + b * LANES);
+        if (end == s->end) continue;
+        struct gathered g;
+        gather(&s->at[end - s->from], l, at, n, TILE, &g);
+        gradients[true][kind_of(&g.source)](&g.source, 0, 0, v + place_of(l, end, place + t),
+                                            l.point, sum + end * LANES);
     }
 }
 
@@ -437,23 +581,11 @@ void wino_output_back(const struct wino_map *m, const float *dy, struct wino_rel
                       int count, struct wino_layout l, int place, float *v, float *sum)
 {
     float *last = sum + l.full * LANES;
+    assert(m->first == m->c);
     memset(sum, 0, (size_t)wino_blocks(m->c) * sizeof(vec));
-    for (int t = 0; t < count; t += group_of(l)) {
-        struct spot at[MOST_GROUP];
-        const int n = spots(m, from + t, count - t, l, at);
-        for (int k = 0; k < n; k++)
-            for (int b = 0; b < l.full; b++) {
-                const struct source s = source_of(m, dy, relu, at[k].image, b);
-                gradients[all_inside(&s, at[k].i, at[k].j, TILE)][s.y != NULL](
-                    &s, at[k].i, at[k].j, v + place_of(l, b, place + t + k), l.point,
-                    sum + b * LANES);
-            }
-        if (l.tail) {
-            struct gathered g;
-            gather(m, dy, relu, l, at, n, TILE, &g);
-            gradients[true][relu.y != NULL](&g.source, 0, 0, v + place_of(l, l.full, place + t),
-                                            l.point, last);
-        }
+    for (int b = 0; b < wino_blocks(m->c); b += BLOCKS) {
+        const struct sources s = sources_of(m, (const float *const[]){dy, NULL}, relu, b);
+        gradient_blocks(m, &s, from, count, l, place, v, sum);
     }
     for (int k = l.tail; l.tail && k < LANES; k++)
         last[k % l.tail] += last[k];
@@ -461,7 +593,8 @@ void wino_output_back(const struct wino_map *m, const float *dy, struct wino_rel
 
 struct target { /* a tile of y, within one block of channels */
     float *y;
-    int rows, cols, lanes;
+    int rows, cols;
+    int from, to;         /* lanes; from 0 on but in the second of two maps that share the block */
     ptrdiff_t pixel, row; /* floats from one to the next */
 };
 
@@ -490,7 +623,7 @@ INLINE void output_half(const float *v, size_t point, int first, const vec *add,
             f[q] += *add;
             relu(&f[q], slope);
             if (whole || (r < to->rows && q < to->cols))
-                store_some(to->y + r * to->row + q * to->pixel, &f[q], to->lanes);
+                store_some(to->y + r * to->row + q * to->pixel, &f[q], to->to);
         }
     }
 }
@@ -509,54 +642,117 @@ __attribute__((noinline)) static void output_edge(const float *v, size_t point, 
     output_half(v, point, 1, add, slope, false, to);
 }
 
-static struct target target_of(const struct wino_map *m, float *y, struct spot at, int block)
+/* The tile at the first pixel of all. */
+static struct target target_of(const struct wino_map *m, float *const y[2], int which, int block)
 {
-    const int rows = m->h - at.i, cols = m->w - at.j;
-    return (struct target){.y = y + pixel(m, at.image, at.i, at.j) + block * LANES,
-                           .rows = rows < TILE ? rows : TILE,
-                           .cols = cols < TILE ? cols : TILE,
-                           .lanes = lanes_of(m->c, block),
-                           .pixel = m->c,
-                           .row = (ptrdiff_t)m->w * m->c};
+    const struct run r = run_of(m, which, block);
+    return (struct target){.y = y[which] ? y[which] + r.at : NULL,
+                           .from = r.from,
+                           .to = r.to,
+                           .pixel = r.pixel,
+                           .row = r.row};
 }
 
-/* The narrow last block of `count` tiles */
-static void output_group(const struct wino_map *m, const float *v, struct wino_layout l,
-                         const struct spot *at, int count, const float *bias, float slope, float *y)
+static struct target move_to(const struct wino_map *m, const struct target *first, struct spot at)
 {
-    float pixel[TILE * TILE][LANES], many[LANES] = {0};
-    const struct target all = {pixel[0], TILE, TILE, LANES, LANES, TILE * LANES};
-    const int lanes = lanes_of(m->c, l.full);
-    for (int k = 0; bias && k < LANES; k++)
-        if (k % l.tail < lanes) many[k] = bias[l.full * LANES + k % l.tail];
+    const int rows = m->h - at.i, cols = m->w - at.j;
+    struct target t = *first;
+    t.y += ((ptrdiff_t)at.image * m->h + at.i) * t.row + at.j * t.pixel;
+    t.rows = rows < TILE ? rows : TILE;
+    t.cols = cols < TILE ? cols : TILE;
+    return t;
+}
+
+/* Where a block goes, and what is added; `left`: a map that has its first lanes, of y NULL: none */
+struct sink {
+    struct target main, left;
     vec add;
-    load(&add, many);
-    output_whole(v, l.point, &add, slope, &all);
+};
+
+static void sink_make(const struct wino_map *m, float *const y[2], int block, const float *bias,
+                      struct sink *s)
+{
+    *s = (struct sink){.main = target_of(m, y, map_of(m, block), block)};
+    if (in_both(m, block)) s->left = target_of(m, y, 0, block);
+    if (bias) load_some(&s->add, bias + block * LANES, lanes_of(m->c, block));
+}
+
+/* A tile that the cache has whole. */
+INLINE void output_cached(const float pixel[TILE * TILE][LANES], int lane, const struct target *to)
+{
+    for (int r = 0; r < to->rows; r++)
+        for (int q = 0; q < to->cols; q++)
+            copy_narrow(to->y + r * to->row + q * to->pixel + to->from,
+                        pixel[r * TILE + q] + lane + to->from, to->to - to->from);
+}
+
+/* By way of the cache: a block in two maps, or a narrow one of `count` tiles `apart`. */
+static void output_shared(const struct wino_map *m, const float *v, size_t point,
+                          const struct sink *s, const vec *add, const struct spot *at, int count,
+                          int apart, float slope)
+{
+    float pixel[TILE * TILE][LANES];
+    const struct target all = {pixel[0], TILE, TILE, 0, LANES, LANES, TILE * LANES};
+    output_whole(v, point, add, slope, &all);
     for (int k = 0; k < count; k++) {
-        const struct target to = target_of(m, y, at[k], l.full);
-        for (int r = 0; r < to.rows; r++)
-            for (int q = 0; q < to.cols; q++)
-                copy_narrow(to.y + r * to.row + q * to.pixel, pixel[r * TILE + q] + k * l.tail,
-                            lanes);
+        if (s->main.y) {
+            const struct target to = move_to(m, &s->main, at[k]);
+            output_cached(pixel, k * apart, &to);
+        }
+        if (s->left.y) {
+            const struct target to = move_to(m, &s->left, at[k]);
+            output_cached(pixel, k * apart, &to);
+        }
     }
 }
 
-void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int from,
-                 int count, const float *bias, float slope, float *y)
+INLINE void output_tile(const struct wino_map *m, const float *v, size_t point,
+                        const struct sink *s, const struct spot *at, float slope)
 {
+    if (s->left.y || s->main.from > 0) {
+        output_shared(m, v, point, s, &s->add, at, 1, 0, slope);
+    } else if (s->main.y) {
+        const struct target to = move_to(m, &s->main, *at);
+        const bool whole = to.rows == TILE && to.cols == TILE;
+        (whole ? output_whole : output_edge)(v, point, &s->add, slope, &to);
+    }
+}
+
+static void output_blocks(const struct wino_map *m, const float *v, struct wino_layout l, int place,
+                          int first, int end, const struct sink *s, int from, int count,
+                          float slope)
+{
+    const int wide = end < l.full ? end : l.full;
+    vec many; /* added to a narrow block, for each tile */
+    if (end > wide) {
+        float all[LANES];
+        memcpy(all, &s[wide - first].add, sizeof all);
+        for (int k = l.tail; k < LANES; k++)
+            all[k] = all[k - l.tail];
+        load(&many, all);
+    }
     for (int t = 0; t < count; t += group_of(l)) {
         struct spot at[MOST_GROUP];
         const int n = spots(m, from + t, count - t, l, at);
         for (int k = 0; k < n; k++)
-            for (int b = 0; b < l.full; b++) {
-                const struct target to = target_of(m, y, at[k], b);
-                const bool whole = to.rows == TILE && to.cols == TILE;
-                vec add = {0};
-                if (bias) load_some(&add, bias + b * LANES, to.lanes);
-                (whole ? output_whole : output_edge)(v + place_of(l, b, t + k), l.point, &add,
-                                                     slope, &to);
-            }
-        if (l.tail) output_group(m, v + place_of(l, l.full, t), l, at, n, bias, slope, y);
+            for (int b = first; b < wide; b++)
+                output_tile(m, v + place_of(l, b, place + t + k), l.point, &s[b - first], &at[k],
+                            slope);
+        if (end > wide)
+            output_shared(m, v + place_of(l, wide, place + t), l.point, &s[wide - first], &many, at,
+                          n, l.tail, slope);
+    }
+}
+
+void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int place,
+                 int from, int count, const float *bias, float slope, float *const y[2])
+{
+    for (int first = 0; first < wino_blocks(m->c); first += BLOCKS) {
+        struct sink s[BLOCKS];
+        const int left = wino_blocks(m->c) - first, end = first + (left < BLOCKS ? left : BLOCKS);
+        for (int b = first; b < end; b++)
+            sink_make(m, y, b, bias, &s[b - first]);
+        output_blocks(m, v, l, place, first, end, s, from, count, slope);
     }
 }
 
@@ -786,26 +982,42 @@ BY_CHANNELS_STEP(8, 16)
 static product_fn *const channels_by[3][3][3] = {ALL(channels_16), ALL(channels_4),
                                                  ALL(channels_8)};
 
+/* Rows c to c + 7 (a narrow block takes one round) of the output blocks from b on, in rows of
+ * `width`; returns how many blocks. */
+static int back_part(int tiles, int c, int b, const float *v, struct wino_layout lv, const float *d,
+                     struct wino_layout ld, bool add, float *du, size_t width)
+{
+    const bool narrow = c / LANES >= lv.full;
+    const int blocks = wide_at_once(ld, b), tail = tail_with(ld, blocks);
+    channels_by[narrow ? lv.tail / 4 : 0][blocks][tail / 4](
+        &(struct factor){.a = v + place_of(lv, c / LANES, 0) + c % LANES,
+                         .b = d + place_of(ld, b, 0),
+                         .b_block = ld.tiles * LANES,
+                         .c = du,
+                         .c_row = width,
+                         .c_block = LANES,
+                         .c_tail = du + (size_t)(blocks * LANES),
+                         .c_tail_row = width,
+                         .steps = tiles,
+                         .add = add});
+    return blocks + (tail > 0);
+}
+
 void wino_product_back(int tiles, int in, int out, const float *v, struct wino_layout lv,
                        const float *d, struct wino_layout ld, bool add, float *du)
 {
     const size_t width = (size_t)wino_blocks(out) * LANES;
-    for (int c = 0; c < in; c += LANES / 2) { /* a narrow block takes one round */
-        const bool narrow = c / LANES >= lv.full;
-        for (int b = 0; b < wino_blocks(out);) {
-            const int blocks = wide_at_once(ld, b), tail = tail_with(ld, blocks);
-            channels_by[narrow ? lv.tail / 4 : 0][blocks][tail / 4](
-                &(struct factor){.a = v + place_of(lv, c / LANES, 0) + c % LANES,
-                                 .b = d + place_of(ld, b, 0),
-                                 .b_block = ld.tiles * LANES,
-                                 .c = du + (size_t)c * width + (size_t)b * LANES,
-                                 .c_row = width,
-                                 .c_block = LANES,
-                                 .c_tail = du + (size_t)c * width + (size_t)(ld.full * LANES),
-                                 .c_tail_row = width,
-                                 .steps = tiles,
-                                 .add = add});
-            b += blocks + (tail > 0);
-        }
-    }
+    for (int c = 0; c < in; c += LANES / 2)
+        for (int b = 0; b < wino_blocks(out);)
+            b += back_part(tiles, c, b, v, lv, d, ld, add,
+                           du + (size_t)c * width + (size_t)(b * LANES), width);
+}
+
+void wino_product_back_part(int tiles, int in, int out, const float *v, struct wino_layout lv,
+                            const float *d, struct wino_layout ld, float *du)
+{
+    const int rounds = in < lv.full ? 2 : 1;
+    for (int k = 0; k < rounds; k++)
+        back_part(tiles, in * LANES + k * LANES / 2, out, v, lv, d, ld, false,
+                  du + k * LANES * LANES, 2 * LANES);
 }

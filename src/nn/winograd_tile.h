@@ -12,9 +12,10 @@
 
 enum { WINO_POINTS = 36, WINO_LANES = 16 };
 
-/* A map (N,H,W,C), cut into tiles of 4x4 pixels, numbered along rows, then images. */
+/* A map (N,H,W,C), cut into tiles of 4x4 pixels, numbered along rows, then images. It may be two
+ * maps of `first` and of C - first channels, joined; of one alone `first` is C. */
 struct wino_map {
-    int n, h, w, c;
+    int n, h, w, c, first;
 };
 int wino_tiles(const struct wino_map *m);
 int wino_blocks(int channels); /* of 16 */
@@ -30,7 +31,7 @@ struct wino_layout wino_layout(int channels, int tiles);
 size_t wino_layout_len(struct wino_layout l); /* floats */
 
 /* What is read lies behind the ReLU that gave y, and is passed back through it: times slope where
- * y is not > 0. y NULL: there is none. */
+ * y is not > 0. y NULL: there is none, as for joined maps. */
 struct wino_relu {
     const float *y;
     float slope;
@@ -38,15 +39,15 @@ struct wino_relu {
 
 /* Of tiles from, …, from + count - 1 of m: B^T x B into places `place`, … of v; the channels that
  * fill the last block up are zero. Places up to a multiple of 4 may be overwritten. */
-void wino_input(const struct wino_map *m, const float *x, struct wino_relu relu, int from,
+void wino_input(const struct wino_map *m, const float *const x[2], struct wino_relu relu, int from,
                 int count, struct wino_layout l, int place, float *v);
-/* A dy A^T likewise; sum (16 floats a block) takes the sum of dy over these tiles. */
+/* A dy A^T likewise, of one map; sum (16 floats a block) takes the sum of dy over these tiles. */
 void wino_output_back(const struct wino_map *m, const float *dy, struct wino_relu relu, int from,
                       int count, struct wino_layout l, int place, float *v, float *sum);
-/* A^T m A, plus bias (NULL: none), through a ReLU of `slope` (1: none), to tiles from, … of y, cut
- * off at the edges of the map. */
-void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int from,
-                 int count, const float *bias, float slope, float *y);
+/* A^T m A of places `place`, … plus bias (NULL: none), through a ReLU of `slope` (1: none), to
+ * tiles from, … of y, cut off at the edges of the map. A joined map that is NULL is left out. */
+void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int place,
+                 int from, int count, const float *bias, float slope, float *const y[2]);
 
 /* Weights at one point are (blocks of 16 outputs, inputs, 16). wino_weights writes G w G^T for one
  * block of outputs and one input: the 9 taps of lane k are at w + k * lane, tap t at position t, or
@@ -62,3 +63,8 @@ void wino_product(int tiles, int in, int out, const float *v, struct wino_layout
  * 16 * wino_blocks(out), as many as 16 * wino_blocks(in). */
 void wino_product_back(int tiles, int in, int out, const float *v, struct wino_layout lv,
                        const float *d, struct wino_layout ld, bool add, float *du);
+/* Of these the rows of input block `in`, in columns of output blocks `out` and out + 1, an even
+ * number and the next: (16, 32) to du. Rows and columns beyond the blocks there are stay as they
+ * are. */
+void wino_product_back_part(int tiles, int in, int out, const float *v, struct wino_layout lv,
+                            const float *d, struct wino_layout ld, float *du);

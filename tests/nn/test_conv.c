@@ -228,6 +228,38 @@ static void check_sums(const struct choice *v, const struct conv_conf *c,
         }
 }
 
+/* The two maps that are joined to x, or x itself. */
+struct halves {
+    size_t pixels, channels[2];
+    float *at[2];
+};
+
+static struct halves halves_new(const struct conv_conf *c)
+{
+    struct halves h = {.pixels = (size_t)(c->n * c->h * c->w),
+                       .channels = {(size_t)c->first, (size_t)(c->in - c->first)}};
+    for (int k = 0; k < 2; k++)
+        h.at[k] = guarded(h.pixels * h.channels[k] * sizeof(float));
+    return h;
+}
+
+static void halves_release(struct halves *h)
+{
+    for (int k = 0; k < 2; k++)
+        release(h->at[k], h->pixels * h->channels[k] * sizeof(float));
+}
+
+/* Both halves of x, or from them. */
+static void halves_copy(const struct halves *h, float *x, bool back)
+{
+    for (size_t p = 0; p < h->pixels; p++)
+        for (int k = 0; k < 2; k++) {
+            float *half = h->at[k] + p * h->channels[k];
+            memcpy(back ? x : half, back ? half : x, h->channels[k] * sizeof *x);
+            x += h->channels[k];
+        }
+}
+
 /* All passes that `c` asks for. */
 static void run(const struct choice *v, const struct conv_conf *c, struct arrays *a)
 {
@@ -240,24 +272,29 @@ static void run(const struct choice *v, const struct conv_conf *c, struct arrays
     const size_t bytes = (size_t)(c->n * need.parts * 2 * need.columns) * sizeof(double);
     double *sums = need.parts ? guarded(bytes) : NULL;
     v->kernel->pack(k, a->at[W], c->bias ? a->at[B] : NULL, packed);
-    v->kernel->forward(k, &(struct conv_x){.at = {a->at[X], NULL}}, packed, a->at[Y], sums,
+    struct halves x = halves_new(c), dx = halves_new(c);
+    halves_copy(&x, a->at[X], false);
+    v->kernel->forward(k, &(struct conv_x){.at = {x.at[0], x.at[1]}}, packed, a->at[Y], sums,
                        forward);
     if (sums) check_sums(v, c, &need, a->at[Y], sums);
     if (sums) release(sums, bytes);
     release(forward, need.forward);
     if (c->backward) {
         void *backward = guarded(need.backward);
-        v->kernel->backward(
-            k, &(struct conv_gradient){.x.at = {a->at[X], NULL},
-                                       .y = a->at[Y],
-                                       .dy = a->at[DY],
-                                       .packed = packed,
-                                       .dx = {c->backward_data ? a->at[DX] : NULL, NULL},
-                                       .dw = a->at[DW],
-                                       .db = c->bias ? a->at[DB] : NULL,
-                                       .scratch = backward});
+        v->kernel->backward(k, &(struct conv_gradient){.x.at = {x.at[0], x.at[1]},
+                                                       .y = a->at[Y],
+                                                       .dy = a->at[DY],
+                                                       .packed = packed,
+                                                       .dx = {c->backward_data ? dx.at[0] : NULL,
+                                                              c->backward_data ? dx.at[1] : NULL},
+                                                       .dw = a->at[DW],
+                                                       .db = c->bias ? a->at[DB] : NULL,
+                                                       .scratch = backward});
         release(backward, need.backward);
+        if (c->backward_data) halves_copy(&dx, a->at[DX], true);
     }
+    halves_release(&x);
+    halves_release(&dx);
     release(packed, need.packed);
     v->kernel->free(k);
 }
@@ -355,7 +392,7 @@ static double error_of_y(const struct oracle *o, const struct conv_conf *c, cons
 }
 
 static const struct conv_kernel *const all[] = {&conv_bf16, &conv_bf16_split, &conv_winograd,
-                                                &conv_direct};
+                                                &conv_pointwise, &conv_direct};
 enum { KERNELS = sizeof all / sizeof *all };
 static double worst[KERNELS][ARRAYS];
 
@@ -523,6 +560,35 @@ static void test_less(void **state)
     }
 }
 
+/* Two maps that are joined, at any channel, are as good as one. */
+static void check_joined(const struct conv_conf *shape)
+{
+    struct conv_conf c = *shape;
+    c.slope = 0.2f;
+    struct arrays one = arrays_filled(&c), two = arrays_filled(&c);
+    for (struct choice v = {0}; next_choice(&v, &c);) {
+        if (!v.kernel->joins) continue;
+        run(&v, &c, &one);
+        for (int k = 1; k < 8; k++) {
+            struct conv_conf d = c;
+            d.first = c.in * k / 8;
+            if (d.first == 0 || c.up) continue;
+            run(&v, &d, &two);
+            for (int i = Y; i <= DB; i++)
+                same_bits(&v, &d, i, one.len[i], one.at[i], two.at[i]);
+        }
+    }
+    arrays_release(&one);
+    arrays_release(&two);
+}
+
+static void test_joined(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SHAPES; i++)
+        check_joined(&shapes[i]);
+}
+
 /* --- NaN --- */
 
 /* All channels of pixel (i, j) of an image must be NaN. */
@@ -648,8 +714,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oracle), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_batch),  cmocka_unit_test(test_less),
-        cmocka_unit_test(test_nan),    cmocka_unit_test(test_choice)};
+        cmocka_unit_test(test_oracle), cmocka_unit_test(test_threads), cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_less),   cmocka_unit_test(test_joined),  cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_choice)};
     return cmocka_run_group_tests_name("conv", tests, setup, teardown);
 }

@@ -19,10 +19,10 @@
 static const double TOLERANCE = 5e-6;
 
 static const struct wino_conf shapes[] = {
-    {1, 1, 1, 1, 1, 1, 1},    {3, 1, 1, 17, 5, 1, 1},   {1, 3, 2, 2, 3, 1, 1},
-    {3, 5, 7, 3, 9, 1, 1},    {1, 5, 7, 16, 16, 1, 1},  {3, 4, 4, 8, 24, 1, 1},
-    {1, 9, 6, 20, 20, 1, 1},  {3, 7, 5, 33, 17, 1, 1},  {1, 23, 19, 33, 17, 1, 1},
-    {1, 6, 40, 1, 100, 1, 1}, {2, 72, 70, 5, 12, 1, 1}, {1, 181, 179, 5, 12, 1, 1},
+    {1, 1, 1, 1, 1, 1, 1, 1},    {3, 1, 1, 17, 5, 17, 1, 1},  {1, 3, 2, 2, 3, 2, 1, 1},
+    {3, 5, 7, 3, 9, 3, 1, 1},    {1, 5, 7, 16, 16, 16, 1, 1}, {3, 4, 4, 8, 24, 8, 1, 1},
+    {1, 9, 6, 20, 20, 20, 1, 1}, {3, 7, 5, 33, 17, 33, 1, 1}, {1, 23, 19, 33, 17, 33, 1, 1},
+    {1, 6, 40, 1, 100, 1, 1, 1}, {2, 72, 70, 5, 12, 5, 1, 1}, {1, 181, 179, 5, 12, 5, 1, 1},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -95,11 +95,11 @@ static void run(const struct wino_conf *c, struct io32 *io)
     memset(io->dw, 0xff, s.w * sizeof(float));
     memset(io->db, 0xff, s.b * sizeof(float));
     wino_pack(w, io->w, packed);
-    wino_forward(w, io->x, packed, io->b, 1.0f, io->y, forward);
-    wino_backward(w, &(struct wino_gradient){.x = io->x,
+    wino_forward(w, (const float *const[]){io->x, NULL}, packed, io->b, 1.0f, io->y, forward);
+    wino_backward(w, &(struct wino_gradient){.x = {io->x},
                                              .dy = io->dy,
                                              .packed = packed,
-                                             .dx = io->dx,
+                                             .dx = {io->dx},
                                              .dw = io->dw,
                                              .db = io->db,
                                              .scratch = backward});
