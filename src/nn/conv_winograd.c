@@ -22,7 +22,7 @@ static struct wino_conf conf_of(const struct conv_conf *c)
                               .w = c->w,
                               .in = c->in,
                               .out = c->out,
-                              .backward = c->backward,
+                              .backward_weights = c->backward_weights,
                               .backward_data = c->backward_data};
 }
 

@@ -14,8 +14,7 @@
 
 struct wino_conf {
     int n, h, w, in, out;
-    bool backward;      /* the gradient of weights and bias */
-    bool backward_data; /* and that of x */
+    bool backward_weights, backward_data; /* gradients to make: of weights and bias; of x */
 };
 
 /* Whether this is expected to be faster than a direct convolution: a rule on the shape of one image
@@ -41,7 +40,7 @@ struct wino_gradient {
     const float *y; /* NULL: dy is the gradient of the convolution; else of y, which lies behind */
     float slope;    /* a ReLU of this slope */
     const void *packed;
-    float *dx, *dw, *db; /* overwritten; dx and db may be NULL: not wanted, no bias */
+    float *dx, *dw, *db; /* overwritten, as conv_kernel.h has it */
     void *scratch;
 };
 void wino_backward(const struct wino *w, const struct wino_gradient *g);
