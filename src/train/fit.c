@@ -157,10 +157,18 @@ static bool validation_due(const struct trainer *t)
     return t->at.validated != t->at.step && pace_due(&t->pace, t->at.step);
 }
 
+static bool finished(const struct trainer *t)
+{
+    const int patience = t->conf->patience;
+    return t->at.step >= t->pace.steps || (patience && t->at.stale >= (uint64_t)patience);
+}
+
 static int log_validation(struct trainer *t, struct err *e)
 {
     const uint64_t record = pace_validations(&t->pace, t->at.step);
-    return log_figures(t, "validation", record, t->task->scores, t->scores, t->task->nscores, e) ||
+    const bool logged = record % pace_log_validations(&t->pace) == 0 || finished(t);
+    return (logged && log_figures(t, "validation", record, t->task->scores, t->scores,
+                                  t->task->nscores, e)) ||
                    insight_panel(&t->insight, record, t->at.step, e)
                ? -1
                : 0;
@@ -194,12 +202,6 @@ static int validate(struct trainer *t, struct err *e)
 }
 
 /* ---- the loop ---- */
-
-static bool finished(const struct trainer *t)
-{
-    const int patience = t->conf->patience;
-    return t->at.step >= t->pace.steps || (patience && t->at.stale >= (uint64_t)patience);
-}
 
 static int stopped(struct trainer *t, struct err *e)
 {

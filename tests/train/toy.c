@@ -23,6 +23,7 @@ static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *
     (void)mask;
     struct side *s = ctx;
     s->calls++;
+    if (s->toy.watch) s->toy.watch(s->calls);
     if (s->calls == s->toy.stop_at) raise(SIGUSR1);
     if (s->calls == s->toy.fail_at) return err_set(e, ERR_NOINPUT, "blob.h5: cannot be opened");
     const float scale = s->calls == s->toy.loud_at ? 1e5f : 1.0f;
