@@ -115,7 +115,9 @@ struct toy_outcome toy_train(const char *dir, bool resume, struct toy toy, const
     while (sets && *sets && n < 32)
         all[n++] = *sets++;
     struct toy_outcome o = {0};
-    struct side train = {.toy = toy}, validation = {.toy.nan_at = toy.validation_nan_at};
+    struct side train = {.toy = toy};
+    struct side validation = {
+        .toy = {.nan_at = toy.validation_nan_at, .fail_at = toy.validation_fail_at}};
     const struct task task = make_task(&train, &validation);
     struct toy_conf conf = {0};
     struct run run = {.lock = -1};
