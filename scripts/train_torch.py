@@ -36,11 +36,6 @@ def crop(x, h, w):
     return x[..., top:top + h, left:left + w]
 
 
-def newest(paths):
-    """A reference's name ends in a hash of its scan and parameters."""
-    return max(paths, key=lambda p: p.stat().st_mtime)
-
-
 class Samples(torch.utils.data.Dataset):
     """Sample k of the stream: input and target, (channels, h, w) float32."""
 
@@ -50,7 +45,7 @@ class Samples(torch.utils.data.Dataset):
         record = np.dtype([("index", "<u4"), ("bits", "u1", (bits + 7) // 8)])
         self.feed, self.bits = np.memmap(pathlib.Path(job["feed"]) / f"{which}.bin", record, "r"), bits
         self.scans = sorted(pathlib.Path(job[which]).glob("*.h5"))
-        self.cache = [newest(pathlib.Path(job["cache"]).glob(f"{s.stem}.*.h5")) for s in self.scans]
+        self.cache = (pathlib.Path(job["feed"]) / f"{which}.refs").read_text(encoding="utf-8").splitlines()
         self.images = []
         for i, path in enumerate(self.cache):
             with h5py.File(path) as f:
@@ -94,12 +89,15 @@ class Samples(torch.utils.data.Dataset):
 
 def check_first(job, sets, stored):
     """Both sides must train on the same numbers."""
+    dumped = (pathlib.Path(job["feed"]) / "weights.bin").stat().st_mtime
     for which, samples in sets.items():
         for name, x in zip(("input", "target"), samples[0]):
             mine, theirs = x.permute(1, 2, 0).flatten().numpy(), stored[f"{which}.{name}"]
             off = np.linalg.norm(mine - theirs) / np.linalg.norm(theirs)
             if not off < 1e-4:
-                sys.exit(f"train_torch: the first {which} {name} differs from ssfd's by {off:.2g}")
+                again = [p for p in samples.cache if pathlib.Path(p).stat().st_mtime > dumped]
+                why = f"; made again since it was dumped: {', '.join(again)}" if again else ""
+                sys.exit(f"train_torch: the first {which} {name} differs from ssfd's by {off:.2g}{why}")
 
 
 def learning_rate(job, step):

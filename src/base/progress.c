@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double LINE_SECONDS = 5.0, BAR_SECONDS = 0.1;
+static const double BAR_SECONDS = 0.1, LINE_SECONDS = 5.0, MOST_LINE_SECONDS = 300.0;
 enum { BAR_WIDTH = 24, CLOCK_TEXT = 32 };
 
 double clock_seconds(void)
@@ -60,12 +60,18 @@ static void show_bar(const struct progress *p, double rate, const char *eta, con
     fprintf(stderr, "\r%.*s\033[K", terminal_width() - 1, text);
 }
 
+double progress_pause(double seconds)
+{
+    return fmin(fmax(LINE_SECONDS, 0.01 * seconds), MOST_LINE_SECONDS);
+}
+
 void progress_at(struct progress *p, long done, const char *detail)
 {
     p->done = done;
     if (p->quiet) return;
     double now = clock_seconds();
-    if (p->last > 0.0 && now - p->last < (p->bar ? BAR_SECONDS : LINE_SECONDS)) return;
+    const double pause = p->bar ? BAR_SECONDS : progress_pause(now - p->started);
+    if (p->last > 0.0 && now - p->last < pause) return;
     p->last = now;
     double seconds = now - p->started,
            rate = seconds > 0.0 ? (double)(done - p->first) / seconds : 0;

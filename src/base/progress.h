@@ -1,5 +1,5 @@
-/* Progress of long work on stderr: a bar with an ETA on a terminal, plain key=value lines, at most
- * one every few seconds, otherwise. Call it as often as you like. */
+/* Progress of long work on stderr: a bar with an ETA on a terminal, otherwise plain key=value
+ * lines, few enough for a log of months (progress_pause). Call it as often as you like. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,6 +16,9 @@ struct progress {
 struct progress progress_begin(const char *what, long first, long total, bool quiet);
 /* `detail` is short text such as "loss=0.123 val=0.14", or "". */
 void progress_at(struct progress *p, long done, const char *detail);
+/* Seconds from a plain line to the next one, `seconds` after the start: 5, then a hundredth of the
+ * time so far, but not more than 5 minutes. A day has 700 lines, a month 9000. */
+double progress_pause(double seconds);
 /* The last line: steps done, time taken, rate. Also right when the work stopped early. */
 void progress_end(struct progress *p, const char *detail);
 

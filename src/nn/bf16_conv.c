@@ -63,6 +63,12 @@ static size_t bias_len(const struct bf16_conv *c) /* for every column, block by 
     return (size_t)(c->forward.groups * c->forward.pairs * SIDE);
 }
 
+/* Whether the gradient of x is not made on the way to that of the weights. */
+static bool data_alone(const struct bf16_conv *c)
+{
+    return c->conf.backward_data && (c->weights.wide || !c->conf.backward_weights);
+}
+
 static void *make(const struct conv_conf *conf, enum dn_isa isa, bool split, struct conv_need *need,
                   struct err *e)
 {
@@ -78,7 +84,7 @@ static void *make(const struct conv_conf *conf, enum dn_isa isa, bool split, str
     c->forward = pass_make(c, conf->in, conf->up ? 2 : 1, conf->up ? 2 * conf->out : conf->out, 0);
     c->weights = bf16_gradient_make(c);
     c->data = pass_make(c, c->wide, 1, conf->in, c->weights.wide ? 0 : c->weights.rows);
-    const size_t data = c->weights.wide ? c->data.scratch * (size_t)c->data.threads : 0;
+    const size_t data = data_alone(c) ? c->data.scratch * (size_t)c->data.threads : 0;
     const size_t weights = bf16_gradient_scratch(c);
     need->packed =
         bias_len(c) * sizeof(float) +
@@ -428,10 +434,11 @@ static void backward(const void *k, const struct conv_gradient *v)
                                       (const bf16 *)(bias + bias_len(c)) + c->forward.weights,
                                   .slope = 1.0f,
                                   .split = c->split};
-    const bool wanted = v->dx[0] || v->dx[1], alone = wanted && c->weights.wide;
+    const bool wanted = v->dx[0] || v->dx[1], alone = wanted && data_alone(c);
     if (alone) run_pass(&data, c->unit, v->scratch);
-    bf16_gradient_run(c, map_x(c, &v->x), map, wanted && !alone ? &data : NULL, v->dw, v->db,
-                      v->scratch);
+    if (v->dw)
+        bf16_gradient_run(c, map_x(c, &v->x), map, wanted && !alone ? &data : NULL, v->dw, v->db,
+                          v->scratch);
 }
 
 /* --- the two kernels --- */

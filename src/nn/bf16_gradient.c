@@ -111,7 +111,7 @@ struct bf16_gradient bf16_gradient_make(const struct bf16_conv *c)
 size_t bf16_gradient_scratch(const struct bf16_conv *c)
 {
     const struct bf16_gradient *g = &c->weights;
-    if (!c->conf.backward) return 0;
+    if (!c->conf.backward_weights) return 0;
     if (g->wide) return g->slab + g->sums * (size_t)g->parts;
     return g->slab * (size_t)c->forward.threads + (g->block + g->sums) * (size_t)g->parts;
 }

@@ -50,7 +50,7 @@ static void *direct_make(const struct conv_conf *c, enum dn_isa isa, struct dn *
                                               .out = wide,
                                               .side = c->up ? 1 : c->side,
                                               .bias = c->bias,
-                                              .backward = c->backward,
+                                              .backward_weights = c->backward_weights,
                                               .backward_data = c->backward_data},
                         e);
     if (!d->dn) {
@@ -62,7 +62,8 @@ static void *direct_make(const struct conv_conf *c, enum dn_isa isa, struct dn *
     if (c->up || c->slope != 1.0f) d->y = mem_lines(y_len(c) * sizeof(float));
     need->packed = d->bias + d->weights + dn_conv_packed_bytes(d->dn);
     need->forward = (c->up ? d->y : 0) + dn_conv_scratch_forward(d->dn);
-    need->backward = d->y + (c->up ? d->bias + d->weights : 0) + dn_conv_scratch_backward(d->dn);
+    need->backward = d->y + (c->up && c->backward_weights ? d->bias + d->weights : 0) +
+                     dn_conv_scratch_backward(d->dn);
     return d;
 }
 
@@ -164,8 +165,12 @@ static void direct_backward(const void *k, const struct conv_gradient *g)
                          rest);
         return;
     }
-    float *db = (float *)rest, *dm = (float *)(rest + d->bias);
     space_to_depth(c, g->y, g->dy, masked);
+    if (!g->dw) {
+        dn_conv_backward(d->dn, NULL, masked, weights, g->dx[0], NULL, NULL, rest);
+        return;
+    }
+    float *db = (float *)rest, *dm = (float *)(rest + d->bias);
     dn_conv_backward(d->dn, g->x.at[0], masked, weights, g->dx[0], dm, db,
                      rest + d->bias + d->weights);
     narrow(c, dm, db, g->dw, g->db);

@@ -22,9 +22,8 @@ struct conv_conf {
     int first; /* channels of the first of two maps that are joined to x; `in` or 0: one map */
     int side;  /* 1 or 3; 2 with `up` */
     bool up, bias;
-    bool backward;       /* the gradient of weights and bias is asked for */
-    bool backward_data;  /* and that of x */
-    float slope;         /* of the ReLU at the end; 1: none */
+    bool backward_weights, backward_data; /* the gradients asked for: of weights and bias; of x */
+    float slope;                          /* of the ReLU at the end; 1: none */
     struct note norm[2]; /* of either map, to be applied to it first; of tile 0: none */
     enum nn_precision precision;
 };
@@ -42,7 +41,9 @@ struct conv_gradient {
     struct conv_x x;
     const float *y, *dy; /* dy is the gradient of y, which lies behind the ReLU */
     const void *packed;
-    float *dx[2], *dw, *db; /* overwritten; dx and db may be NULL: not wanted, no bias */
+    /* Overwritten. NULL: not wanted; db also of a convolution without bias. Without dw there is no
+     * db either, and x is not read. */
+    float *dx[2], *dw, *db;
     void *scratch;
 };
 

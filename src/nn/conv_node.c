@@ -36,7 +36,7 @@ static struct conv_conf complete(const struct node *n, struct conv_conf c)
     c.in = n->x[0].c + (n->nin == 2 ? n->x[1].c : 0);
     c.out = n->y[0].c;
     c.slope = n->slope;
-    c.backward = n->backward;
+    c.backward_weights = n->wants_dw;
     c.backward_data = n->wants_dx[0] || (n->nin == 2 && n->wants_dx[1]);
     c.precision = n->precision;
     c.norm[0] = n->notes[0];
@@ -77,6 +77,7 @@ int conv_node_plan(struct node *n, struct conv_conf c, struct err *e)
     n->need.forward = s->joined + need.forward;
     n->need.backward = 2 * s->joined + need.backward;
     if (n->slope != 1.0f) n->flags |= OP_KEEPS_Y;
+    if (!n->wants_dw) n->flags &= ~(unsigned)OP_KEEPS_X;
     return 0;
 }
 
@@ -111,7 +112,7 @@ void conv_node_backward(const struct node *n, const struct io *io)
                               .scratch = scratch + 2 * s->joined};
     if (s->joined) {
         float *x = (float *)scratch, *dx = (float *)(scratch + s->joined);
-        concat_join(n->x, io->x, x);
+        if (n->wants_dw) concat_join(n->x, io->x, x);
         g.x.at[0] = x;
         g.dx[0] = io->dx[0] || io->dx[1] ? dx : NULL;
     }

@@ -211,8 +211,8 @@ static void *make(const struct conv_conf *c, enum dn_isa isa, struct dn *d, stru
     need->parts = divide_up(c->h * c->w, k->share);
     need->columns = k->columns;
     need->forward = (size_t)k->threads * k->tile;
-    need->backward =
-        need->forward + (size_t)divide_up(batch_of(c), k->part) * (k->gradient + k->sum);
+    need->backward = need->forward + (size_t)divide_up(batch_of(c), k->part) *
+                                         ((c->backward_weights ? k->gradient : 0) + k->sum);
     return k;
 }
 
@@ -420,17 +420,18 @@ static void backward_part(const struct pointwise *p, int from, int end,
     for (int at = from; at < end; at += p->pixels) {
         const struct pixels some = next_pixels(at, end, p->pixels);
         bring(p, some, g->dy, g->y, tile, sums);
-        product(&(struct product){.rows = p->conf.in,
-                                  .columns = p->columns,
-                                  .steps = some.count,
-                                  .a = g->x.at[0] + (size_t)at * in,
-                                  .a_row = 1,
-                                  .a_step = in,
-                                  .b = tile,
-                                  .b_step = p->wide,
-                                  .c = gradient,
-                                  .c_row = p->wide,
-                                  .add = at > from});
+        if (g->dw)
+            product(&(struct product){.rows = p->conf.in,
+                                      .columns = p->columns,
+                                      .steps = some.count,
+                                      .a = g->x.at[0] + (size_t)at * in,
+                                      .a_row = 1,
+                                      .a_step = in,
+                                      .b = tile,
+                                      .b_step = p->wide,
+                                      .c = gradient,
+                                      .c_row = p->wide,
+                                      .add = at > from});
         if (!g->dx[0]) continue;
         product(&(struct product){.rows = some.count,
                                   .columns = p->conf.in,
@@ -469,23 +470,24 @@ static void finish(const struct pointwise *p, int parts, float *gradient, const 
     }
 }
 
-/* Memory: a tile a thread, gradients of all parts, their sums. */
+/* Memory: a tile a thread, gradients of all parts if wanted, their sums. */
 static void backward(const void *state, const struct conv_gradient *g)
 {
     const struct pointwise *p = state;
     const int all = batch_of(&p->conf), parts = divide_up(all, p->part);
     unsigned char *rest = (unsigned char *)g->scratch + (size_t)p->threads * p->tile;
     float *gradients = (float *)rest;
-    double *sums = (double *)(rest + (size_t)parts * p->gradient);
+    const size_t gradient = p->conf.backward_weights ? p->gradient : 0;
+    double *sums = (double *)(rest + (size_t)parts * gradient);
     int next = 0;
 #pragma omp parallel for schedule(static, 1)
     for (int t = 0; t < p->threads; t++)
         for (int k; (k = take(&next)) < parts;)
             backward_part(p, k * p->part, smaller((k + 1) * p->part, all), g,
                           (float *)((unsigned char *)g->scratch + (size_t)t * p->tile),
-                          gradients + (size_t)k * (p->gradient / sizeof(float)),
+                          gradients + (size_t)k * (gradient / sizeof(float)),
                           sums + (size_t)k * p->wide);
-    finish(p, parts, gradients, sums, g->dw, g->db);
+    if (g->dw) finish(p, parts, gradients, sums, g->dw, g->db);
 }
 
 static void describe(const void *state, char *text, size_t size)

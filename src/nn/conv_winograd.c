@@ -23,7 +23,7 @@ static struct wino_conf conf_of(const struct conv_conf *c)
                               .in = c->in,
                               .out = c->out,
                               .first = c->first ? c->first : c->in,
-                              .backward = c->backward,
+                              .backward_weights = c->backward_weights,
                               .backward_data = c->backward_data};
 }
 

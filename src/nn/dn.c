@@ -226,7 +226,8 @@ static dnnl_status_t desc_forward(dnnl_primitive_desc_t *desc, struct dn *d, con
                                   const struct dn_conv_conf *c, const_dnnl_primitive_attr_t attr)
 {
     const dnnl_dims_t pad = {c->side / 2, c->side / 2};
-    const dnnl_prop_kind_t kind = c->backward ? dnnl_forward_training : dnnl_forward_inference;
+    const bool trains = c->backward_weights || c->backward_data;
+    const dnnl_prop_kind_t kind = trains ? dnnl_forward_training : dnnl_forward_inference;
     const md_ref bias = c->bias ? md_of(&m->bias) : NULL;
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl_convolution_forward_primitive_desc_create(desc, d->engine, kind,
@@ -343,7 +344,7 @@ struct dn_conv *dn_conv_new(struct dn *d, struct dn_conv_conf conf, struct err *
         goto out;
     }
     if (make_forward(c, &m, attr, e)) goto out;
-    if (conf.backward && make_weights(c, &m, attr, e)) goto out;
+    if (conf.backward_weights && make_weights(c, &m, attr, e)) goto out;
     if (conf.backward_data && make_data(c, &m, attr, e)) goto out;
     failure = 0;
 out:
@@ -409,6 +410,7 @@ void dn_conv_backward(struct dn_conv *c, const float *x, const float *dy, const 
     if (dx)
         step_run(&c->data, c->d,
                  (const void *[]){dy, (const unsigned char *)packed + c->packed_forward, dx}, rest);
+    if (!dw) return;
     step_run(&c->weights, c->d, (const void *[]){x, dy, raw, db}, rest);
     step_run(&c->unpack, c->d, (const void *[]){raw, dw}, rest);
 }
@@ -422,7 +424,7 @@ static const char *kernel_of(const struct step *s)
 
 void dn_conv_kernel(const struct dn_conv *c, char *text, size_t size)
 {
-    if (c->conf.backward)
+    if (c->conf.backward_weights || c->conf.backward_data)
         snprintf(text, size, "%s | %s | %s", kernel_of(&c->forward), kernel_of(&c->data),
                  kernel_of(&c->weights));
     else

@@ -24,8 +24,7 @@ const char *dn_isa_name(enum dn_isa isa);
 struct dn_conv_conf {
     int n, h, w, in, out, side; /* side 1 or 3 */
     bool bias;
-    bool backward;      /* make the gradient of weights and bias */
-    bool backward_data; /* and that of x */
+    bool backward_weights, backward_data; /* gradients to make: of weights and bias; of x */
 };
 struct dn_conv;
 struct dn_conv *dn_conv_new(struct dn *d, struct dn_conv_conf conf, struct err *e);
@@ -39,7 +38,8 @@ size_t dn_conv_scratch_backward(const struct dn_conv *c);
 void dn_conv_pack(struct dn_conv *c, const float *w, void *packed);
 void dn_conv_forward(struct dn_conv *c, const float *x, const void *packed, const float *bias,
                      float *y, void *scratch);
-/* dx (NULL: not wanted), dw and db are overwritten. dy is the gradient of conv + bias. */
+/* dx, dw and db are overwritten; dx and dw may be NULL: not wanted, and without dw neither x nor db
+ * is touched. dy is the gradient of conv + bias. */
 void dn_conv_backward(struct dn_conv *c, const float *x, const float *dy, const void *packed,
                       float *dx, float *dw, float *db, void *scratch);
 /* Names of the kernels, forward | data | weights. */

@@ -51,7 +51,7 @@ static struct figures figures_of(const struct plan *p, int i)
     if (is_convolution(n)) {
         f.flops[FORWARD] = n->op->flops(n);
         f.flops[BACKWARD] =
-            f.flops[FORWARD] * (n->backward + (n->wants_dx[0] || (n->nin == 2 && n->wants_dx[1])));
+            f.flops[FORWARD] * (n->wants_dw + (n->wants_dx[0] || (n->nin == 2 && n->wants_dx[1])));
     } else {
         count_bytes(n, f.bytes);
     }

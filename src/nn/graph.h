@@ -24,9 +24,9 @@ int graph_name(struct graph *g, int value, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The value of that name, or -1. */
 int graph_find(const struct graph *g, const char *name);
-/* What is added from now on is frozen: its parameters are used as they are, have no gradient that
- * counts, and may be shared by nodes of the same name. Names of nodes begin with `nodes`, those of
- * values with `values`. NULL, NULL: no longer. */
+/* What is added from now on is frozen: its parameters are used as they are, have no
+ * gradient, and may be shared by nodes of the same name. Names of nodes begin with `nodes`, those
+ * of values with `values`. NULL, NULL: no longer. */
 void graph_frozen(struct graph *g, const char *nodes, const char *values);
 /* Keeps a value readable after a forward pass, under its name. Sealing keeps what outputs need. */
 void graph_output(struct graph *g, int value);

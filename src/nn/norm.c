@@ -357,7 +357,7 @@ static void norm_backward(const struct node *n, const struct io *io)
                 for (int p = 0; p < c.pieces; p++)
                     apply_backward(n, io, &c, i, p);
         }
-        if (n->nparams) {
+        if (n->wants_dw) {
 #pragma omp for
             for (int k = 0; k < c.channels; k++)
                 affine_gradient(&c, io, k);

@@ -5,8 +5,8 @@
  * An operator sees its node (shapes, settings, its own state) and an `io` of pointers, nothing of
  * the graph or of memory. To swap a kernel is to change one operator's file. Rules:
  *   - `plan` makes everything that is needed later; `forward` and `backward` never allocate;
- *   - `backward` overwrites dx and dw, it never adds; a NULL dx[k] is not wanted; a NULL dy[k]
- *     (fork only) is a gradient of zero;
+ *   - `backward` overwrites dx and dw, it never adds; a NULL dx[k] or dw[k] is not wanted, dw[k]
+ *     being that of a parameter that is frozen; a NULL dy[k] (fork only) is a gradient of zero;
  *   - forward results of an image depend neither on the number of threads nor on the rest of the
  *     batch; sums over pixels are taken in a fixed order, in norms and losses in double precision;
  *     where a library sums (conv_direct's dw and db), its order may depend on the threads. */
@@ -90,6 +90,7 @@ struct node { /* of a plan */
     bool training;                  /* dropout is active, `keep` survives until backward */
     enum nn_precision precision;
     bool wants_dx[OP_IN];
+    bool wants_dw;     /* its parameters are trained */
     bool backward;     /* this node takes part in the backward pass */
     void *state;       /* op->state bytes, zeroed by the plan, freed by it after release */
     struct dn *dn;     /* the convolution library, shared by a plan */

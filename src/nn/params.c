@@ -55,7 +55,7 @@ struct params *params_new(const struct graph *g, struct err *e)
     p->trained = p->n;
     p->trained_len = p->len;
     if (describe_all(p, g, true, e) || !(p->val = mem_slab_new(p->len * sizeof(float), e)) ||
-        !(p->grad = mem_slab_new(p->len * sizeof(float), e)) ||
+        !(p->grad = mem_slab_new(p->trained_len * sizeof(float), e)) ||
         !(p->m = mem_slab_new(p->trained_len * sizeof(float), e)) ||
         !(p->v = mem_slab_new(p->trained_len * sizeof(float), e)))
         goto fail;
@@ -69,7 +69,7 @@ void params_free(struct params *p)
 {
     if (!p) return;
     mem_slab_free(p->val, p->len * sizeof(float));
-    mem_slab_free(p->grad, p->len * sizeof(float));
+    mem_slab_free(p->grad, p->trained_len * sizeof(float));
     mem_slab_free(p->m, p->trained_len * sizeof(float));
     mem_slab_free(p->v, p->trained_len * sizeof(float));
     mem_slab_free(p->mean, p->trained_len * sizeof(float));

@@ -23,7 +23,8 @@ struct params {
     int n, trained;
     struct param *list;
     size_t len, trained_len; /* elements, of all and of those that are trained */
-    float *val, *grad;       /* (len) slabs owned here; grad is overwritten by each backward pass */
+    float *val;              /* (len) slabs, this and those below, owned here */
+    float *grad;             /* (trained_len) overwritten by each backward pass */
     float *m, *v;            /* (trained_len) Adam's moments */
     float *mean;             /* (trained_len) moving average of val, or NULL: params_average */
     uint64_t version; /* raised whenever val changes; plans re-read weights when it differs */

@@ -135,9 +135,12 @@ static int mark_gradients(struct plan *p, struct err *e)
             p->wants[g[i].out[k]] &= i == p->loss || (reader >= 0 && p->node[reader].backward);
             p->node[i].backward |= p->wants[g[i].out[k]];
         }
-    for (int i = 0; i < p->nodes; i++)
-        for (int k = 0; k < g[i].nin; k++)
-            p->node[i].wants_dx[k] = p->node[i].backward && p->wants[g[i].in[k]];
+    for (int i = 0; i < p->nodes; i++) {
+        struct node *n = &p->node[i];
+        n->wants_dw = n->backward && n->nparams > 0 && !g[i].frozen;
+        for (int k = 0; k < n->nin; k++)
+            n->wants_dx[k] = n->backward && p->wants[g[i].in[k]];
+    }
     return 0;
 }
 
@@ -185,7 +188,7 @@ static int wire_params(struct plan *p, int i, struct err *e)
             same = q->dim[d] == s->dim[d];
         if (!same) return err_set(e, ERR_FAILED, "parameter '%s' has another shape", name);
         p->io[i].w[k] = p->params->val + q->offset;
-        p->io[i].dw[k] = p->params->grad + q->offset;
+        if (!g->frozen) p->io[i].dw[k] = p->params->grad + q->offset;
     }
     return 0;
 }

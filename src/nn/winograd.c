@@ -179,8 +179,7 @@ size_t wino_scratch_backward(const struct wino *w)
     const size_t parts = w->weights.parts ? (size_t)w->weights.parts : 1;
     const size_t weights = parts * (w->weights.du + w->weights.total) +
                            (size_t)w->weights.places * (w->weights.tiles + w->weights.sums);
-    if (!w->conf.backward) return 0;
-    return data > weights ? data : weights;
+    return data > weights || !w->conf.backward_weights ? data : weights;
 }
 
 /* Transformed weights of `in` to `out` channels; those of lane k and input c are at
@@ -470,7 +469,7 @@ static void weights_run(const struct wino *w, const struct wino_gradient *g)
 void wino_backward(const struct wino *w, const struct wino_gradient *g)
 {
     const bool data = g->dx[0] || g->dx[1];
-    assert(w->conf.backward && (!data || w->conf.backward_data));
+    assert((!g->dw || w->conf.backward_weights) && (!data || w->conf.backward_data));
     if (data) {
         const struct pass_io io = {.x = {g->dy},
                                    .u = (const float *)g->packed +
@@ -480,5 +479,5 @@ void wino_backward(const struct wino *w, const struct wino_gradient *g)
                                    .y = {g->dx[0], g->dx[1]}};
         pass_run(&w->data, &io, g->scratch);
     }
-    weights_run(w, g);
+    if (g->dw) weights_run(w, g);
 }

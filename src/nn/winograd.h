@@ -14,9 +14,8 @@
 
 struct wino_conf {
     int n, h, w, in, out;
-    int first;          /* channels of the first of two maps that are joined to x; `in`: one map */
-    bool backward;      /* the gradient of weights and bias */
-    bool backward_data; /* and that of x */
+    int first; /* channels of the first of two maps that are joined to x; `in`: one map */
+    bool backward_weights, backward_data; /* gradients to make: of weights and bias; of x */
 };
 
 /* Whether this is expected to be faster than a direct convolution: a rule on the shape of one image
@@ -42,7 +41,7 @@ struct wino_gradient {
     const float *y; /* NULL: dy is the gradient of the convolution; else of y, which lies behind */
     float slope;    /* a ReLU of this slope */
     const void *packed;
-    float *dx[2], *dw, *db; /* overwritten; dx and db may be NULL: not wanted, no bias */
+    float *dx[2], *dw, *db; /* overwritten, as conv_kernel.h has it */
     void *scratch;
 };
 void wino_backward(const struct wino *w, const struct wino_gradient *g);

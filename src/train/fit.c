@@ -17,6 +17,16 @@ static unsigned long long number(const struct trainer *t)
     return (unsigned long long)t->at.step;
 }
 
+/* What the run directory did not take. */
+static int not_written(const struct trainer *t, struct err *e)
+{
+    err_wrap(e, "after step %llu", number(t));
+    if (e && e->code != ERR_IO) return -1;
+    return err_hint(e,
+                    "the checkpoint before is intact: when there is room again, the same command "
+                    "with --resume goes on from it");
+}
+
 /* A line of figures: into metrics.jsonl, and to whoever else looks. `record`: its number among
  * those of its group. */
 static int log_figures(struct trainer *t, const char *group, uint64_t record,
@@ -24,16 +34,8 @@ static int log_figures(struct trainer *t, const char *group, uint64_t record,
 {
     return run_log(t->run, t->at.step, names, values, n, e) ||
                    insight_scalars(&t->insight, group, record, t->at.step, names, values, n, e)
-               ? -1
+               ? not_written(t, e)
                : 0;
-}
-
-static int not_saved(struct err *e)
-{
-    if (e && e->code != ERR_IO) return -1;
-    return err_hint(e,
-                    "the checkpoint before is intact: when there is room again, the same command "
-                    "with --resume goes on from it");
 }
 
 static int save(struct trainer *t, struct err *e)
@@ -42,16 +44,13 @@ static int save(struct trainer *t, struct err *e)
     const int bad = states_save(&t->states, t->params, &t->at, e);
     timing_charge(&t->time, TIMING_SAVING);
     t->saved = clock_seconds();
-    return bad ? not_saved(e) : 0;
+    return bad ? not_written(t, e) : 0;
 }
-
-/* ---- a step ---- */
 
 /* What was trained so far is worth keeping; what is on the disk already, too. */
 static int data_failed(struct trainer *t, struct err *e)
 {
     struct err other = {0};
-    err_wrap(e, "step %llu", number(t) + 1);
     if (save(t, &other)) return err_hint(e, "the last checkpoint is intact");
     return err_hint(e,
                     "the state after step %llu is saved: with the data back in place, the same "
@@ -59,12 +58,17 @@ static int data_failed(struct trainer *t, struct err *e)
                     number(t));
 }
 
+/* ---- a step ---- */
+
 static int unhealthy(const struct trainer *t, const struct batch *b, const char *what, double value,
                      struct err *e)
 {
-    char samples[1024];
+    char samples[1024], times[96] = "";
     blame_batch(t->task, b, (int)t->pace.batch, samples, sizeof samples);
-    err_set(e, ERR_FAILED, "the %s became %g at step %llu; %s", what, value, number(t) + 1,
+    if (isfinite(value))
+        snprintf(times, sizeof times, ", %.3g times its running mean (fit.explosion is %g)",
+                 value / t->at.loss_mean, t->conf->explosion);
+    err_set(e, ERR_FAILED, "the %s became %g at step %llu%s; %s", what, value, number(t) + 1, times,
             samples);
     return err_hint(e, "the last checkpoint is intact; lower fit.adam.lr, set fit.clip, or look at "
                        "those images");
@@ -120,7 +124,10 @@ static int step(struct trainer *t, struct err *e)
     const struct batch *b;
     double forward;
     timing_charge(&t->time, TIMING_LOOP);
-    if (loader_next(t->loader, &b, e)) return data_failed(t, e);
+    if (loader_next(t->loader, &b, e)) {
+        err_wrap(e, "step %llu", number(t) + 1);
+        return data_failed(t, e);
+    }
     feed(t, b);
     timing_charge(&t->time, TIMING_DATA);
     /* Dropout is keyed by the step and the image. */
@@ -149,7 +156,11 @@ static int measure(struct trainer *t, bool *stopped, struct err *e)
     const int bad = validation_run(t->validation, picture, t->scores, stopped, e);
     if (t->params->mean) params_exchange(t->params);
     timing_charge(&t->time, TIMING_VALIDATION);
-    if (bad) return err_wrap(e, "validation after step %llu", number(t));
+    if (bad && e && e->code == ERR_IO) return not_written(t, e); /* the picture */
+    if (bad) {
+        err_wrap(e, "validation after step %llu", number(t));
+        return data_failed(t, e); /* it stays due */
+    }
     t->scored = !*stopped;
     return 0;
 }
@@ -159,11 +170,19 @@ static bool validation_due(const struct trainer *t)
     return t->at.validated != t->at.step && pace_due(&t->pace, t->at.step);
 }
 
+static bool finished(const struct trainer *t)
+{
+    const int patience = t->conf->patience;
+    return t->at.step >= t->pace.steps || (patience && t->at.stale >= (uint64_t)patience);
+}
+
 static int log_validation(struct trainer *t, struct err *e)
 {
     const uint64_t record = pace_validations(&t->pace, t->at.step);
-    return log_figures(t, "validation", record, t->task->scores, t->scores, t->task->nscores, e) ||
-                   insight_panel(&t->insight, record, t->at.step, e)
+    const bool logged = record % pace_log_validations(&t->pace) == 0 || finished(t);
+    return (logged && log_figures(t, "validation", record, t->task->scores, t->scores,
+                                  t->task->nscores, e)) ||
+                   (insight_panel(&t->insight, record, t->at.step, e) && not_written(t, e))
                ? -1
                : 0;
 }
@@ -190,18 +209,12 @@ static int validate(struct trainer *t, struct err *e)
     }
     if (log_validation(t, e)) return -1;
     timing_charge(&t->time, TIMING_VALIDATION);
-    if (better && states_save_best(&t->states, t->params, &t->at, e)) return not_saved(e);
+    if (better && states_save_best(&t->states, t->params, &t->at, e)) return not_written(t, e);
     timing_charge(&t->time, TIMING_SAVING);
     return save(t, e);
 }
 
 /* ---- the loop ---- */
-
-static bool finished(const struct trainer *t)
-{
-    const int patience = t->conf->patience;
-    return t->at.step >= t->pace.steps || (patience && t->at.stale >= (uint64_t)patience);
-}
 
 static int stopped(struct trainer *t, struct err *e)
 {

@@ -83,7 +83,7 @@ int insight_open(struct insight *in, const struct run *run, uint64_t step, struc
     char dir[1200];
     *in = (struct insight){.run = run};
     if (run_path(run, FOLDER, dir, sizeof dir, e) || io_mkdirs(dir, e) ||
-        delete_panels(run, later, step, e))
+        delete_panels(run, later, step, e) || tfevents_merge(run->dir, EVENT_FILES_KEPT, e))
         return -1;
     in->events = tfevents_open(run->dir, step + 1, e);
     return in->events ? 0 : -1;

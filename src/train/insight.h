@@ -8,7 +8,8 @@
  * kept, then every fourth, and so on. Panels that fall out are deleted, so there are never more
  * than PANELS_KEPT; events cannot be taken back, and grow by half of `keep` with each doubling of
  * the training. All of it is a function of the number, so a resumed training goes on as if it had
- * never stopped. */
+ * never stopped. Every start opens an event file; there are never more than EVENT_FILES_KEPT + 1.
+ */
 #pragma once
 
 #include "base/err.h"
@@ -17,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PANELS_KEPT = 32, EVENTS_KEPT = 32768, EVENT_PICTURES_KEPT = 16 };
+enum { PANELS_KEPT = 32, EVENTS_KEPT = 32768, EVENT_PICTURES_KEPT = 16, EVENT_FILES_KEPT = 16 };
 
 struct tfevents;
 struct insight {

@@ -43,3 +43,9 @@ uint64_t pace_log_every(const struct pace *p)
     const uint64_t least = 10, every = divide_up(p->steps, PACE_LINES);
     return every > least ? every : least;
 }
+
+uint64_t pace_log_validations(const struct pace *p)
+{
+    const uint64_t all = pace_validations(p, p->steps);
+    return all ? divide_up(all, PACE_LINES) : 1;
+}

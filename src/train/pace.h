@@ -30,7 +30,9 @@ uint64_t pace_epoch(const struct pace *p, uint64_t step);
 uint64_t pace_validations(const struct pace *p, uint64_t step);
 /* Is there one after step `step` >= 1? */
 bool pace_due(const struct pace *p, uint64_t step);
-/* Steps between two lines of the log: at least 10, and so many that a training of any length leaves
- * PACE_LINES lines at most. */
+/* Steps between two lines of training loss in the log, at least 10, and validations between two
+ * lines of scores, at least 1: so many that a training of any length leaves PACE_LINES lines of
+ * either at most. */
 enum { PACE_LINES = 20000 };
 uint64_t pace_log_every(const struct pace *p);
+uint64_t pace_log_validations(const struct pace *p);

@@ -11,7 +11,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-enum { KERNELS = 64, MAX_BYTES = 1 << 20 };
+enum { KERNELS = 64, MAX_BYTES = 1 << 26 };
 
 /* On these the bits of a training depend, besides its configuration and data. */
 static const char *const compared[] = {"isa", "onednn", "threads", "precision", "kernels", NULL};
@@ -109,14 +109,10 @@ static json_t *differences(const json_t *start, const json_t *is)
     return keys;
 }
 
-/* Of differences now, or of those of an earlier resumption, which stay in the weights. */
+/* Of differences now, or of those of earlier resumptions. */
 static void warn(const struct cli *cli, const json_t *record, const json_t *is, const json_t *keys)
 {
-    bool before = false;
-    const json_t *list = json_object_get(record, "resumed");
-    for (size_t i = 0; i < json_array_size(list); i++)
-        before |= json_array_size(json_object_get(json_array_get(list, i), "differs")) > 0;
-    if (!before && !json_array_size(keys)) return;
+    if (!json_array_size(json_object_get(record, "differed"))) return;
     fprintf(stderr,
             "%s: warning: the bits of this training will differ from those of an uninterrupted one",
             cli->command);
@@ -130,17 +126,44 @@ static void warn(const struct cli *cli, const json_t *record, const json_t *is, 
     fputs(json_array_size(keys) ? "\n" : ": so did an earlier resumption (run.json)\n", stderr);
 }
 
+/* The list of that name, made where it is missing. */
+static json_t *list_of(json_t *record, const char *name)
+{
+    json_t *list = json_object_get(record, name);
+    if (json_is_array(list)) return list;
+    json_object_set_new(record, name, json_array());
+    return json_object_get(record, name);
+}
+
+/* Adds those of `keys` that are not in the list. */
+static void join(json_t *list, const json_t *keys)
+{
+    for (size_t k = 0; k < json_array_size(keys); k++) {
+        bool there = false;
+        for (size_t i = 0; i < json_array_size(list); i++)
+            there |= json_equal(json_array_get(list, i), json_array_get(keys, k));
+        if (!there) json_array_append(list, json_array_get(keys, k));
+    }
+}
+
+/* Takes `is`. */
 static void add_resumption(const struct cli *cli, json_t *record, json_t *is, uint64_t step)
 {
-    json_t *keys = differences(record, is), *list = json_object_get(record, "resumed");
+    json_t *keys = differences(record, is), *list = list_of(record, "resumed");
+    json_t *differed = list_of(record, "differed");
+    const json_t *count = json_object_get(record, "resumptions");
+    /* Where there is no count, the list is whole. */
+    const json_int_t before = count ? json_integer_value(count) : (json_int_t)json_array_size(list);
+    for (size_t i = 0; !count && i < json_array_size(list); i++)
+        join(differed, json_object_get(json_array_get(list, i), "differs"));
+    join(differed, keys);
     warn(cli, record, is, keys);
+    json_object_set_new(record, "resumptions", json_integer(before + 1));
     json_t *entry = json_pack("{s:o s:I}", "time", now(), "step", (json_int_t)step);
-    json_object_update(entry, is);
+    json_object_update_new(entry, is);
     json_object_set_new(entry, "differs", keys);
-    if (!json_is_array(list)) {
-        list = json_array();
-        json_object_set_new(record, "resumed", list);
-    }
+    while (json_array_size(list) >= RESUMPTIONS_KEPT)
+        json_array_remove(list, 1); /* the first stays */
     json_array_append_new(list, entry);
 }
 
@@ -151,7 +174,6 @@ int record_plan(const struct run *r, const struct cli *cli, const struct plan *p
     if (cli->resume)
         add_resumption(cli, record, is, step);
     else
-        json_object_update(record, is);
-    json_decref(is);
+        json_object_update_new(record, is);
     return put(r, record, e);
 }

@@ -1,12 +1,19 @@
 /* run.json: with what a training is computed, on which its bits depend. From the start on: program,
  * machine, seed, threads, the instructions in use (isa), oneDNN, the precision in force, and the
- * kernels of the convolutions with how many use each. Every resumption adds a line of the same to
- * its list "resumed", with what differs from the start. */
+ * kernels of the convolutions with how many use each. Resumptions add
+ *
+ *     resumptions   how many there were
+ *     differed      which of these ever differed from the start: that stays in the weights
+ *     resumed       of the first and the latest, RESUMPTIONS_KEPT at most, the same and what
+ * differs
+ */
 #pragma once
 
 #include "base/cli.h"
 #include "nn/plan.h"
 #include "train/run.h"
+
+enum { RESUMPTIONS_KEPT = 16 };
 
 /* Of a new run; no plan is known yet. */
 int record_start(const struct run *r, const struct cli *cli, uint64_t seed, struct err *e);

@@ -2,12 +2,15 @@
  *
  *     config.resolved.yaml   the configuration with every default filled in
  *     run.json               program version, machine, libraries, seed, threads, kernels (record.h)
- *     metrics.jsonl          one JSON object a line: training loss, at most PACE_LINES lines of it
- *                            (train/pace.h), and scores at each validation
+ *     metrics.jsonl          one JSON object a line: training loss, and scores of validations, at
+ *                            most PACE_LINES lines of either (train/pace.h)
  *     last.h5, best.h5, step-*.h5   checkpoints (train/states.h)
  *     samples.png            pictures of the latest validation
+ *     panels/, events.out.tfevents.*   what TensorBoard shows, and past pictures (train/insight.h)
  *     explain.txt            at the end: nodes, memory, kernels and times of a step (nn/plan.h)
  *
+ * None of it grows with the number of resumptions, and but for the event files, by half with each
+ * doubling once they are long, none with the length.
  * A directory that holds a checkpoint is never started over: it is resumed or left alone. */
 #pragma once
 

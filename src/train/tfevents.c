@@ -2,6 +2,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "train/tfrecord.h"
 
 #include <errno.h>
 #include <math.h>
@@ -16,7 +17,6 @@ enum { LARGEST_PICTURE = 1 << 28, HEAD = 256 };
 struct tfevents {
     FILE *out;
     char path[1200];
-    uint32_t crc[256];
 };
 
 /* ---- protocol buffers: a message under construction, of bounded size ---------------------------
@@ -99,46 +99,12 @@ static void put_tag(struct message *m, unsigned field, const char *text)
 /* ---- records -----------------------------------------------------------------------------------
  */
 
-/* CRC-32C (Castagnoli), reflected polynomial 0x82f63b78; RFC 3720 appendix B.4 has test values. */
-static void crc_table(uint32_t table[256])
-{
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t c = i;
-        for (int k = 0; k < 8; k++)
-            c = c >> 1 ^ (c & 1 ? 0x82f63b78u : 0);
-        table[i] = c;
-    }
-}
-
-static uint32_t crc_add(const struct tfevents *t, uint32_t crc, const void *x, size_t n)
-{
-    const unsigned char *p = x;
-    crc = ~crc;
-    for (size_t i = 0; i < n; i++)
-        crc = crc >> 8 ^ t->crc[(crc ^ p[i]) & 255];
-    return ~crc;
-}
-
-static uint32_t masked(uint32_t c)
-{
-    return (c >> 15 | c << 17) + 0xa282ead8u;
-}
-
 /* One record: the event `head`, of which `tail` are the last bytes. Flushed, so that a reader that
  * follows the file sees it, and what a kill can lose is one record. */
 static int write_record(struct tfevents *t, const struct message *head, const void *tail,
                         size_t tail_len, struct err *e)
 {
-    struct message frame = {0}, end = {0};
-    put_fixed(&frame, head->len + tail_len, 8);
-    put_fixed(&frame, masked(crc_add(t, 0, frame.byte, 8)), 4);
-    uint32_t crc = crc_add(t, crc_add(t, 0, head->byte, head->len), tail, tail_len);
-    put_fixed(&end, masked(crc), 4);
-    if (fwrite(frame.byte, 1, frame.len, t->out) == frame.len &&
-        fwrite(head->byte, 1, head->len, t->out) == head->len &&
-        (!tail_len || fwrite(tail, 1, tail_len, t->out) == tail_len) &&
-        fwrite(end.byte, 1, end.len, t->out) == end.len && !fflush(t->out))
-        return 0;
+    if (!tfrecord_write(t->out, head->byte, head->len, tail, tail_len) && !fflush(t->out)) return 0;
     return err_set(e, ERR_IO, "%s: cannot be written: %s", t->path, strerror(errno));
 }
 
@@ -184,7 +150,6 @@ struct tfevents *tfevents_open(const char *dir, uint64_t first_step, struct err 
 {
     struct tfevents *t = mem_new(1, sizeof *t, e);
     if (!t) return NULL;
-    crc_table(t->crc);
     t->out = create(t->path, sizeof t->path, dir, e);
     if (t->out && write_head(t, first_step, e) == 0) return t;
     tfevents_close(t);

@@ -1,13 +1,8 @@
 /* TensorBoard event files: scalars and pictures over steps, as TensorBoard reads them.
  *
- * A file is a sequence of records in TFRecord framing (tensorflow/core/lib/io/record_writer.h),
- * all little-endian,
- *
- *     uint64 length, uint32 masked(crc32c(length)), bytes, uint32 masked(crc32c(bytes))
- *     masked(c) = (c >> 15 | c << 17) + 0xa282ead8
- *
- * whose bytes are each a protocol buffer message (tensorflow/core/util/event.proto and
- * framework/summary.proto), of which these fields are written, by number:
+ * A file is a sequence of records (tfrecord.h) whose bytes are each a protocol buffer message
+ * (tensorflow/core/util/event.proto and framework/summary.proto), of which these fields are
+ * written, by number:
  *
  *     Event       1 double wall_time, 2 int64 step, and one of
  *                 3 string file_version ("brain.Event:2", the first record of a file),
@@ -21,7 +16,8 @@
  * A file is never appended to: every start of a training opens one more, whose SessionLog START
  * tells readers to forget what earlier files say of its step and later ones. So a training that
  * was killed after its checkpoint and resumed shows each step once, and a record cut in half by the
- * kill is the last of its file, where readers expect one. */
+ * kill is the last of its file, where readers expect one. Files of many starts are merged into one
+ * (tfevents_merge), which has each step once. */
 #pragma once
 
 #include "base/err.h"
@@ -33,6 +29,10 @@ struct tfevents;
 
 /* A new file events.out.tfevents.* in the folder, which exists; the first step it will tell of. */
 struct tfevents *tfevents_open(const char *dir, uint64_t first_step, struct err *e);
+/* Where the folder has more than `most` of our event files, makes the first of them hold what
+ * readers see in all, and deletes the others. A crash in between changes nothing of what is seen.
+ */
+int tfevents_merge(const char *dir, int most, struct err *e);
 /* Closes; also of NULL. */
 void tfevents_close(struct tfevents *t);
 /* names[i] = values[i] at this step, flushed. Values that are not finite are left out. */

@@ -47,6 +47,28 @@ static void plain_lines_are_the_first_and_the_last(void **state)
     assert_ptr_equal(strchr(last, '\n'), s + strlen(s) - 1);
 }
 
+/* What a redirected stderr holds after so many days of steps of half a second. */
+static int lines_of(double days)
+{
+    int lines = 0;
+    double last = -1e9;
+    for (double t = 0.0; t < 86400.0 * days; t += 0.5)
+        if (t - last >= progress_pause(t)) {
+            last = t;
+            lines++;
+        }
+    return lines;
+}
+
+static void a_log_of_months_stays_readable(void **state)
+{
+    (void)state;
+    print_message("a day %d lines, a month %d\n", lines_of(1), lines_of(30));
+    assert_in_range(lines_of(1), 600, 1200);
+    assert_in_range(lines_of(30), lines_of(1), 10000);
+    assert_true(progress_pause(0.0) == 5.0 && progress_pause(60.0) == 5.0);
+}
+
 static void bar_stays_on_one_line(void **state)
 {
     (void)state;
@@ -116,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_lines_are_the_first_and_the_last),
+        cmocka_unit_test(a_log_of_months_stays_readable),
         cmocka_unit_test(bar_stays_on_one_line),
         cmocka_unit_test(quiet_says_nothing),
         cmocka_unit_test(a_file_is_not_a_terminal),

@@ -119,6 +119,30 @@ static void train_recon(void **state)
     succeeds(shell_run("grep -q val_psnr_zero_filled recon/metrics.jsonl"));
 }
 
+/* What is trained on does not depend on whether references were just made, nor by how many threads.
+ */
+static void a_new_cache_trains_as_an_old_one(void **state)
+{
+    (void)state;
+    static const char *const task[] = {"ssl", "recon"};
+    for (int k = 0; k < 2; k++) {
+        const char *t = task[k];
+        succeeds(
+            shell_run("rm -rf fresh && train-%s %s.yaml --set run=new-%s --set data.cache=fresh "
+                      "--quiet",
+                      t, t, t));
+        succeeds(
+            shell_run("train-%s %s.yaml --set run=old-%s --set data.cache=fresh --quiet 2>log && "
+                      "! grep -q references log",
+                      t, t, t));
+        succeeds(shell_run("cmp new-%s/last.h5 old-%s/last.h5 && "
+                           "cmp new-%s/metrics.jsonl old-%s/metrics.jsonl",
+                           t, t, t, t));
+    }
+    succeeds(shell_run(
+        "prepare ssl.yaml --threads 1 --set data.cache=one --quiet && diff -r one fresh"));
+}
+
 static void eval_study(void **state)
 {
     (void)state;
@@ -156,6 +180,7 @@ int main(void)
         cmocka_unit_test(train_ssl),
         cmocka_unit_test(an_interrupted_training_resumes_to_the_same_weights),
         cmocka_unit_test(train_recon),
+        cmocka_unit_test(a_new_cache_trains_as_an_old_one),
         cmocka_unit_test(eval_study),
         cmocka_unit_test(every_command_teaches_itself),
     };

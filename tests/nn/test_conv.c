@@ -279,17 +279,18 @@ static void run(const struct choice *v, const struct conv_conf *c, struct arrays
     if (sums) check_sums(v, c, &need, a->at[Y], sums);
     if (sums) release(sums, bytes);
     release(forward, need.forward);
-    if (c->backward) {
+    if (c->backward_weights || c->backward_data) {
         void *backward = guarded(need.backward);
-        v->kernel->backward(k, &(struct conv_gradient){.x.at = {x.at[0], x.at[1]},
-                                                       .y = a->at[Y],
-                                                       .dy = a->at[DY],
-                                                       .packed = packed,
-                                                       .dx = {c->backward_data ? dx.at[0] : NULL,
-                                                              c->backward_data ? dx.at[1] : NULL},
-                                                       .dw = a->at[DW],
-                                                       .db = c->bias ? a->at[DB] : NULL,
-                                                       .scratch = backward});
+        const bool weights = c->backward_weights, data = c->backward_data;
+        v->kernel->backward(
+            k, &(struct conv_gradient){.x.at = {weights ? x.at[0] : NULL, weights ? x.at[1] : NULL},
+                                       .y = a->at[Y],
+                                       .dy = a->at[DY],
+                                       .packed = packed,
+                                       .dx = {data ? dx.at[0] : NULL, data ? dx.at[1] : NULL},
+                                       .dw = weights ? a->at[DW] : NULL,
+                                       .db = weights && c->bias ? a->at[DB] : NULL,
+                                       .scratch = backward});
         release(backward, need.backward);
         if (c->backward_data) halves_copy(&dx, a->at[DX], true);
     }
@@ -548,7 +549,7 @@ static void test_less(void **state)
             for (int backward = 0; backward < 2; backward++) {
                 struct conv_conf d = c;
                 d.bias = d.backward_data = false;
-                d.backward = backward;
+                d.backward_weights = backward;
                 run(&v, &d, &less);
                 for (size_t k = 0; k < full.len[Y]; k++) /* 0 may be -0 */
                     if (less.at[Y][k] != full.at[Y][k]) blame(&v, &d, Y, "has changed");
@@ -587,6 +588,31 @@ static void test_joined(void **state)
     (void)state;
     for (int i = 0; i < SHAPES; i++)
         check_joined(&shapes[i]);
+}
+
+/* Of frozen weights: the gradient of x alone is the same, x is not read, and less memory asked for
+ * where that of the weights needed it. */
+static void test_data_alone(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SHAPES; i++) {
+        struct conv_conf c = shapes[i], d = c;
+        c.slope = d.slope = 0.2f;
+        d.backward_weights = false;
+        struct arrays full = arrays_filled(&c), less = arrays_filled(&c);
+        for (struct choice v = {0}; next_choice(&v, &c);) {
+            run(&v, &c, &full);
+            run(&v, &d, &less);
+            same_bits(&v, &d, Y, full.len[Y], full.at[Y], less.at[Y]);
+            same_bits(&v, &d, DX, full.len[DX], full.at[DX], less.at[DX]);
+            struct conv_need more = {0}, need = {0};
+            v.kernel->free(v.kernel->make(&c, v.isa, dn, &more, NULL));
+            v.kernel->free(v.kernel->make(&d, v.isa, dn, &need, NULL));
+            if (need.backward > more.backward) blame(&v, &d, DX, "takes more memory alone");
+        }
+        arrays_release(&full);
+        arrays_release(&less);
+    }
 }
 
 /* --- NaN --- */
@@ -714,8 +740,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oracle), cmocka_unit_test(test_threads), cmocka_unit_test(test_batch),
-        cmocka_unit_test(test_less),   cmocka_unit_test(test_joined),  cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_choice)};
+        cmocka_unit_test(test_oracle),     cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_batch),      cmocka_unit_test(test_less),
+        cmocka_unit_test(test_data_alone), cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_nan),        cmocka_unit_test(test_choice)};
     return cmocka_run_group_tests_name("conv", tests, setup, teardown);
 }

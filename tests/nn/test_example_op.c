@@ -77,7 +77,7 @@ static void prelu_backward(const struct node *n, const struct io *io)
                            io->dx[0] ? io->dx[0] + at : NULL, sum);
         }
     }
-    for (int c = 0; c < channels; c++) {
+    for (int c = 0; io->dw[0] && c < channels; c++) {
         double total = 0.0;
         for (int r = 0; r < rows; r++)
             total += sums[(size_t)r * (size_t)channels + (size_t)c];

@@ -326,6 +326,63 @@ static void test_who_applies_a_norm_changes_nothing(void **state)
     }
 }
 
+/* A convolution that is trained, before a network that is or is not. */
+static struct graph *half_trained(bool frozen)
+{
+    struct graph *g = graph_new();
+    const int x = nn_conv(g, graph_input(g, "input", 1), "first", 1, 3, true);
+    if (frozen) graph_frozen(g, "", "");
+    const int y = unet_build(g, &tiny, x);
+    graph_frozen(g, NULL, NULL);
+    graph_output(g, y);
+    graph_output(g, nn_l2(g, y, graph_input(g, "target", 1)));
+    struct err e = {0};
+    if (graph_seal(g, &e)) fail_msg("%s", e.text);
+    return g;
+}
+
+/* Gradients of frozen weights are not made: nobody could write them, the library makes no kernel
+ * for them, and what they alone are made from is not kept. Those behind them are as they were. */
+static void test_frozen_weights_have_no_gradient(void **state)
+{
+    (void)state;
+    struct graph *all = half_trained(false), *half = half_trained(true);
+    struct params *p = params_for(all), *q = params_for(half);
+    assert_int_equal(p->len, q->len);
+    assert_int_equal(q->trained_len, 10);
+    assert_memory_equal(p->val, q->val, p->len * sizeof *p->val);
+    for (int k = 0; k < PRECISIONS; k++) {
+        const struct plan_conf conf = {.batch = 2,
+                                       .height = 48,
+                                       .width = 64,
+                                       .training = true,
+                                       .poison = true,
+                                       .precision = precisions[k]};
+        struct plan *a = plan_or_fail(all, p, conf), *b = plan_or_fail(half, q, conf);
+        run_both(a, 1);
+        run_both(b, 1);
+        assert_true(plan_loss(a) == plan_loss(b));
+        same_floats(p->grad, q->grad, q->trained_len);
+        print_message("%s: %zu bytes, frozen %zu\n", nn_precisions[precisions[k]],
+                      plan_arena_bytes(a), plan_arena_bytes(b));
+        assert_true(plan_arena_bytes(b) < plan_arena_bytes(a));
+        for (int i = 0; i < b->nodes; i++)
+            assert_true(!b->io[i].dw[0] == (half->node[i].frozen || !half->node[i].nparams));
+        struct plan_kernel list[16];
+        const int n = plan_kernels(b, list, 16);
+        bool none = false;
+        for (int i = 0; i < n && i < 16; i++)
+            none = none || strstr(list[i].name, "| none");
+        if (precisions[k] == NN_FP32_DIRECT) assert_true(none);
+        plan_free(a);
+        plan_free(b);
+    }
+    params_free(p);
+    params_free(q);
+    graph_free(all);
+    graph_free(half);
+}
+
 static void check_memory(enum nn_precision precision)
 {
     struct graph *g = unet_graph(&ssl, true);
@@ -687,6 +744,7 @@ int main(void)
         cmocka_unit_test(test_arena),
         cmocka_unit_test(test_sharing_changes_nothing),
         cmocka_unit_test(test_who_applies_a_norm_changes_nothing),
+        cmocka_unit_test(test_frozen_weights_have_no_gradient),
         cmocka_unit_test(test_memory_of_the_ssl_net),
         cmocka_unit_test(test_a_step_allocates_nothing),
         cmocka_unit_test(test_threads_change_no_forward_bit),

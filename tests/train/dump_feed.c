@@ -6,10 +6,12 @@
  * CONFIG is one of train-ssl or train-recon without augmentation. References are made where they
  * are not. Into FOLDER go
  *
- *     train.bin, validation.bin   a record a sample: uint32 index of the image, then the mask, a
- * bit a pixel (ssl: 1 outside the patches) or a column of k-space (recon: 1 kept), the first in the
- * highest bit of the first byte weights.bin                 parameters, and the first "input" and
- * "target" of each file as train.input, …: scripts/weights_file.py
+ *     train.bin, validation.bin     a record a sample: uint32 index of the image, then the mask, a
+ *                                   bit a pixel (ssl: 1 outside the patches) or a column of k-space
+ *                                   (recon: 1 kept), the first in the highest bit of the first byte
+ *     train.refs, validation.refs   the file of references of each scan, a line each
+ *     weights.bin                   parameters, and the first "input" and "target" of each file as
+ *                                   train.input, …: scripts/weights_file.py
  *
  * and on stdout the recipe as key=value lines. */
 #include "base/mem.h"
@@ -104,6 +106,18 @@ static int draw(const struct tool *t, bool training, uint32_t epoch, uint32_t in
     return masks_draw(t->masks, key, scan->height, scan->width, t->keep, e);
 }
 
+/* Which files the images are read from: a folder may hold others of the same scans. */
+static int dump_references(const struct tool *t, const char *name, const struct images *im,
+                           struct err *e)
+{
+    char file[64];
+    snprintf(file, sizeof file, "%s.refs", name);
+    FILE *f = create(t->folder, file, e);
+    for (int i = 0; f && i < im->scans.n; i++)
+        fprintf(f, "%s\n", im->cache[i].path);
+    return f && fclose(f) == 0 ? 0 : -1;
+}
+
 static int dump(const struct tool *t, const char *name, bool training, long samples, struct err *e)
 {
     const struct sample_source *s = training ? &t->task->train : &t->task->validation;
@@ -171,7 +185,9 @@ static int run(struct tool *t, bool ssl, struct err *e)
     printf("height=%d\nwidth=%d\ndropout=%.17g\nfilters=%d\nlevels=%d\ngroups=%d\n", c->data.height,
            c->data.width, c->network.dropout, c->network.filters, c->network.levels,
            c->network.groups);
-    return dump_weights(t, e) || dump(t, "train", true, steps * c->fit.batch, e) ||
+    return dump_weights(t, e) || dump_references(t, "train", train, e) ||
+                   dump_references(t, "validation", validation, e) ||
+                   dump(t, "train", true, steps * c->fit.batch, e) ||
                    dump(t, "validation", false, (long)t->task->validation.samples, e)
                ? -1
                : 0;

@@ -149,14 +149,19 @@ static void failures_name_step_and_sample(void **state)
     const int at = 4 * 24 + 1; /* the first sample of step 25 */
     fails("nan", (struct toy){.nan_at = at}, ERR_FAILED, "the loss became nan at step 25",
           "blob 5 holds values that are not finite", 20);
-    fails("loud", (struct toy){.loud_at = at}, ERR_FAILED, "at step 25",
-          "images are finite: training blob 5; training blob", 20);
+    fails("loud", (struct toy){.loud_at = at}, ERR_FAILED, "at step 25, ",
+          " times its running mean (fit.explosion is 1000); images are finite: training blob 5; "
+          "training blob",
+          20);
     /* The data fail, not the network: the state is saved. */
     fails("gone", (struct toy){.fail_at = at}, ERR_NOINPUT,
           "step 25: training blob 5: ", "blob.h5: cannot be opened", 24);
     /* The second of three images of the second validation. */
     fails("nan-validation", (struct toy){.validation_nan_at = 3 + 2}, ERR_FAILED, "step 20",
           "val_loss became nan", 10);
+    /* The first image of the third: the state is saved, with the validation due. */
+    fails("gone-validation", (struct toy){.validation_fail_at = 2 * 3 + 1}, ERR_NOINPUT,
+          "validation after step 30: validation blob 0: ", "blob.h5: cannot be opened", 30);
 }
 
 static void data_that_come_back_continue_it(void **state)
@@ -169,6 +174,14 @@ static void data_that_come_back_continue_it(void **state)
     struct toy_outcome rest = train("vanished", true, fine, NULL);
     assert_int_equal(rest.code, 0);
     same_weights(&straight, &rest);
+    mem_free(cut.val), mem_free(rest.val);
+    cut = train("unseen", false, (struct toy){.validation_fail_at = 5}, NULL);
+    assert_int_equal(cut.code, ERR_NOINPUT);
+    if (!strstr(cut.err.hint, "after step 20 is saved")) fail_msg("%s", cut.err.hint);
+    rest = train("unseen", true, fine, NULL);
+    assert_int_equal(rest.code, 0);
+    same_weights(&straight, &rest);
+    assert_int_equal(lines("unseen"), lines("present"));
     mem_free(straight.val), mem_free(cut.val), mem_free(rest.val);
 }
 

@@ -240,6 +240,91 @@ static void a_resumption_takes_later_steps_back(void **state)
     }
 }
 
+/* Every start tells of eight steps and is killed in the ninth, five steps before those it had
+ * saved: what is seen is each step once, as the last start that reached it told. */
+static void many_starts_leave_few_files(void **state)
+{
+    (void)state;
+    enum { STARTS = 200, TOLD = 8, SAVED = 3, LAST = SAVED * (STARTS - 1) + TOLD };
+    static float seen[LAST + 1];
+    static struct record r[LAST + 8];
+    const char *dir = sub("many"), *names[] = {"loss"};
+    char files[EVENT_FILES_KEPT + 8][512];
+    struct err e = {0};
+    size_t len;
+    for (int start = 0; start < STARTS; start++) {
+        const uint64_t first = (uint64_t)(SAVED * start) + 1;
+        if (tfevents_merge(dir, EVENT_FILES_KEPT, &e)) fail_msg("%s", e.text);
+        struct tfevents *t = tfevents_open(dir, first, &e);
+        assert_non_null(t);
+        for (uint64_t step = first; step < first + TOLD; step++) {
+            const double value = start;
+            assert_int_equal(tfevents_scalars(t, step, names, &value, 1, &e), 0);
+        }
+        tfevents_close(t);
+        const int n = event_files(dir, files, EVENT_FILES_KEPT + 8);
+        assert_in_range(n, 1, EVENT_FILES_KEPT + 1);
+        if (start % 3 == 0) { /* cut in half, as a kill does */
+            char *text = io_read_text(files[n - 1], 1 << 20, &len, &e);
+            FILE *f = fopen(files[n - 1], "ab");
+            fwrite(text, 1, 40, f);
+            fclose(f);
+            mem_free(text);
+        }
+    }
+    assert_int_equal(tfevents_merge(dir, 1, &e), 0);
+    assert_int_equal(event_files(dir, files, 8), 1);
+    char *text = io_read_text(files[0], 1 << 20, &len, &e);
+    const int n = split(text, len, r, LAST + 8);
+    assert_int_equal(n, 2 + LAST); /* version, start, and each step */
+    assert_memory_equal(find(r[0].bytes, r[0].len, 3).bytes, "brain.Event:2", 13);
+    assert_int_equal(find(r[1].bytes, r[1].len, 2).value, 1);
+    for (int i = 2; i < n; i++) {
+        const struct field summary = find(r[i].bytes, r[i].len, 5);
+        const struct field value = find(summary.bytes, summary.value, 1);
+        const uint64_t step = find(r[i].bytes, r[i].len, 2).value;
+        assert_int_equal(step, i - 1);
+        seen[step] = as_float(find(value.bytes, value.value, 2).value);
+    }
+    for (int step = 1; step <= LAST; step++) {
+        const int last = (step - 1) / SAVED;
+        assert_true(seen[step] == (float)(last < STARTS ? last : STARTS - 1));
+    }
+    mem_free(text);
+    assert_int_equal(tfevents_merge(dir, 1, &e), 0); /* one is as few as can be */
+    assert_int_equal(event_files(dir, files, 8), 1);
+}
+
+/* A start that was killed before it said anything, and files of others, are no matter. */
+static void a_merge_takes_what_it_finds(void **state)
+{
+    (void)state;
+    const char *dir = sub("odd"), *names[] = {"loss"};
+    const double value = 0.5;
+    char files[8][512], path[512];
+    struct err e = {0};
+    size_t len;
+    for (uint64_t k = 0; k < 3; k++) {
+        struct tfevents *t = tfevents_open(dir, 10 * k + 1, &e);
+        assert_int_equal(tfevents_scalars(t, 10 * k + 1, names, &value, 1, &e), 0);
+        tfevents_close(t);
+    }
+    assert_int_equal(event_files(dir, files, 8), 3);
+    assert_int_equal(io_write_text(files[0], "", 0, &e), 0);
+    snprintf(path, sizeof path, "%s/events.out.tfevents.1.another", dir);
+    assert_int_equal(io_write_text(path, "text", 4, &e), 0);
+    assert_int_equal(tfevents_merge(dir, 2, &e), 0);
+    assert_int_equal(event_files(dir, files, 8), 2);
+    char *text = io_read_text(path, 100, &len, &e);
+    assert_string_equal(text, "text");
+    mem_free(text);
+    struct record r[8];
+    text = io_read_text(strcmp(files[0], path) ? files[0] : files[1], 1 << 20, &len, &e);
+    assert_int_equal(split(text, len, r, 8), 4);
+    assert_int_equal(find(r[1].bytes, r[1].len, 2).value, 11);
+    mem_free(text);
+}
+
 static int count_panels(const char *dir)
 {
     char path[1100];
@@ -339,6 +424,8 @@ int main(void)
         cmocka_unit_test(the_sum_is_castagnolis),
         cmocka_unit_test(scalars_and_pictures_can_be_read_back),
         cmocka_unit_test(a_resumption_takes_later_steps_back),
+        cmocka_unit_test(many_starts_leave_few_files),
+        cmocka_unit_test(a_merge_takes_what_it_finds),
         cmocka_unit_test(panels_stay_few_and_follow_a_resumption),
         cmocka_unit_test(records_thin_out_by_their_number_alone),
         cmocka_unit_test(a_folder_that_cannot_be_written),

@@ -52,6 +52,9 @@ static void logs_are_bounded(void **state)
         const struct pace_conf conf = {.samples = 1, .batch = 1, .steps = steps, .every_epochs = 1};
         const struct pace p = pace_of(&conf);
         assert_true(pace_log_every(&p) >= 10 && steps / pace_log_every(&p) <= PACE_LINES);
+        const uint64_t validations = pace_validations(&p, steps);
+        assert_true(validations / pace_log_validations(&p) <= PACE_LINES);
+        assert_true(validations > PACE_LINES || pace_log_validations(&p) == 1);
     }
 }
 

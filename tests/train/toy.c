@@ -23,6 +23,7 @@ static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *
     (void)mask;
     struct side *s = ctx;
     s->calls++;
+    if (s->toy.watch) s->toy.watch(s->calls);
     if (s->calls == s->toy.stop_at) raise(SIGUSR1);
     if (s->calls == s->toy.fail_at) return err_set(e, ERR_NOINPUT, "blob.h5: cannot be opened");
     const float scale = s->calls == s->toy.loud_at ? 1e5f : 1.0f;
@@ -114,7 +115,9 @@ struct toy_outcome toy_train(const char *dir, bool resume, struct toy toy, const
     while (sets && *sets && n < 32)
         all[n++] = *sets++;
     struct toy_outcome o = {0};
-    struct side train = {.toy = toy}, validation = {.toy.nan_at = toy.validation_nan_at};
+    struct side train = {.toy = toy};
+    struct side validation = {
+        .toy = {.nan_at = toy.validation_nan_at, .fail_at = toy.validation_fail_at}};
     const struct task task = make_task(&train, &validation);
     struct toy_conf conf = {0};
     struct run run = {.lock = -1};

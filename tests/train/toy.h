@@ -10,8 +10,9 @@ enum { TOY_SIZE = 16, TOY_IMAGES = 6 };
 struct toy { /* what goes wrong with the training images, by number of the sample made, from 1 */
     int stop_at, nan_at, fail_at; /* raises SIGUSR1; has a NaN; cannot be read. 0: never */
     int loud_at;                  /* a hundred thousand times as large */
-    int validation_nan_at;
+    int validation_nan_at, validation_fail_at;
     uint64_t fingerprint;
+    void (*watch)(int sample); /* is told of each that is made; NULL: nobody */
 };
 
 struct toy_outcome {
