@@ -12,8 +12,10 @@ static const char *word(enum held h)
 void claims_add(json_t *claims, FILE *out, const struct claim *c)
 {
     const struct interval *v = &c->measured;
-    fprintf(out, "claim %s: %s: %s = %.4g [%.4g, %.4g] (%s)\n", word(c->held), c->statement,
-            c->quantity, v->mean, v->low, v->high, c->criterion);
+    fprintf(out, "claim %s: %s: %s", word(c->held), c->statement, c->quantity);
+    if (isfinite(v->mean)) fprintf(out, " = %.4g", v->mean);
+    if (isfinite(v->low) && isfinite(v->high)) fprintf(out, " [%.4g, %.4g]", v->low, v->high);
+    fprintf(out, " (%s)\n", c->criterion);
     json_array_append_new(
         claims, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s}", "id", c->id,
                           "source", c->source, "statement", c->statement, "quantity", c->quantity,

@@ -162,7 +162,7 @@ static void claim_decays(const struct perturbation *s, int p, int ssim, json_t *
 
 static void claim_insensitive(const struct perturbation *s, int anchor, int p, json_t *claims)
 {
-    char id[128], statement[256], quantity[256];
+    char id[128], statement[256], quantity[512];
     const struct interval ratio = s->ratio[anchor * s->perturbations + p];
     const char *first = perturb_at(s, 0)->kind.name, *other = perturb_at(s, p)->kind.name;
     const char *focus = metric_of(s, s->focus)->label, *at = metric_of(s, anchor)->label;
@@ -170,8 +170,14 @@ static void claim_insensitive(const struct perturbation *s, int anchor, int p, j
              metric_of(s, anchor)->name);
     snprintf(statement, sizeof statement, "%s is less sensitive to %s than to %s at equal %s",
              focus, first, other, at);
-    snprintf(quantity, sizeof quantity, "%s under %s over %s under %s, where the mean %s is %.3g",
-             focus, first, focus, other, at, s->anchor_at[anchor]);
+    int n = snprintf(quantity, sizeof quantity, "%s under %s over %s under %s, ", focus, first,
+                     focus, other);
+    if (isfinite(s->anchor_at[anchor]))
+        snprintf(quantity + n, sizeof quantity - (size_t)n, "where the mean %s is %.3g", at,
+                 s->anchor_at[anchor]);
+    else
+        snprintf(quantity + n, sizeof quantity - (size_t)n,
+                 "but no mean %s is common to all perturbations at the levels given", at);
     claims_add(claims, s->env->out,
                &(struct claim){.id = id,
                                .source = strcmp(metric_of(s, anchor)->name, "psnr") == 0
