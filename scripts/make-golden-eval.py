@@ -14,7 +14,7 @@ import scipy.ndimage as ndi
 import skimage
 from skimage import metrics
 
-import piq
+from foreign import piq
 import metric_peers as peers
 
 FOLDER = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else (
