@@ -3,12 +3,16 @@
 #include "base/mem.h"
 #include "base/par.h"
 #include "base/progress.h"
+#include "nn/dn.h"
 #include "nn/graph_rep.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum { PIXELS = 1 << 16, INPUTS = 4 }; /* of a thread: less and it waits for others too often */
+/* Pixels of a thread: with less it waits for others too often; with more, activations leave the
+ * cache. Without AMX weights are transformed (winograd.h) to four times their size, and bringing
+ * them once for twice the pixels is worth more. */
+enum { PIXELS_AMX = 1 << 16, PIXELS = 1 << 17, INPUTS = 4 };
 
 struct input {
     const char *name;
@@ -27,7 +31,8 @@ struct step {
 
 static int rule(const struct plan_conf *c)
 {
-    const double image = (double)c->height * c->width, room = (double)PIXELS * par_threads();
+    const double image = (double)c->height * c->width;
+    const double room = (dn_isa() == DN_ISA_AMX ? PIXELS_AMX : PIXELS) * (double)par_threads();
     int most = 1;
     for (int m = 1; m <= c->batch; m++)
         if (c->batch % m == 0 && m * image <= room) most = m;

@@ -10,7 +10,8 @@
 struct step;
 
 /* conf.batch: of the whole step. `at_once`: images at a time, must divide the batch; 0: as many as
- * give every thread work enough, a rule on the size of images and the threads in force. */
+ * give every thread work enough, a rule on the size of images, the threads in force and the kernels
+ * of this processor. */
 struct step *step_new(const struct graph *g, struct params *p, struct plan_conf conf, int at_once,
                       struct err *e);
 void step_free(struct step *s);
