@@ -28,6 +28,17 @@ INLINE void store(float *p, const vec *v)
     memcpy(p, v, sizeof *v);
 }
 
+/* A whole line past the cache: what is too much to stay there. The end of a parallel region orders
+ * it before reads of other threads. */
+INLINE void store_past(float *p, const vec *v)
+{
+#ifdef __AVX512F__
+    _mm512_stream_ps(p, (__m512)*v);
+#else
+    store(p, v);
+#endif
+}
+
 /* The first `lanes` floats, zeros behind them. */
 INLINE void load_some(vec *v, const float *p, int lanes)
 {
@@ -768,7 +779,7 @@ void wino_weights(const float *w, size_t lane, int lanes, bool rotated, size_t p
     for (int q = 0; q < SIDE; q++)
         row_weights(e + q, SIDE, f + q, SIDE);
     for (int p = 0; p < WINO_POINTS; p++)
-        store(u + (size_t)p * point, &f[p]);
+        store_past(u + (size_t)p * point, &f[p]);
 }
 
 void wino_weights_back(const float *du, size_t point, size_t lane, int lanes, float *dw)
