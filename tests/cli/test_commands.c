@@ -114,9 +114,18 @@ static void an_interrupted_training_resumes_to_the_same_weights(void **state)
 static void train_recon(void **state)
 {
     (void)state;
-    succeeds(shell_run("train-recon recon.yaml"));
+    /* The last line of progress has the last validation. */
+    succeeds(shell_run("train-recon recon.yaml >out 2>err; test $(sed -n 's/.*what=training "
+                       "step=8.8 took.* val_loss=\\([^ ]*\\).*/\\1/p' err | cut -c1-5) = "
+                       "$(sed -n 's/^val_loss: //p' out | cut -c1-5)"));
     assert_true(shell_exists("recon/best.h5"));
     succeeds(shell_run("grep -q val_psnr_zero_filled recon/metrics.jsonl"));
+    /* Before any work on references. */
+    const struct outcome *o = shell_run("train-recon recon.yaml --set run=no --set data.cache=no "
+                                        "--set fit.ssfd.weight=1 --set fit.ssfd.checkpoint=no.h5");
+    assert_int_equal(o->code, 66);
+    assert_non_null(strstr(o->err, "no.h5"));
+    assert_false(shell_exists("no"));
 }
 
 /* What is trained on does not depend on whether references were just made, nor by how many threads.
