@@ -20,6 +20,9 @@ void stop_on_signals(void)
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGUSR1, &act, NULL);
+    struct sigaction hangup; /* of a terminal that closes, but for `nohup` */
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &act, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow: the write fails, and is reported */
 }
 
@@ -37,6 +40,8 @@ const char *stop_signal(void)
         return "SIGTERM";
     case SIGUSR1:
         return "SIGUSR1";
+    case SIGHUP:
+        return "SIGHUP";
     default:
         return "no signal";
     }

@@ -1,4 +1,5 @@
-/* Signals that ask for an orderly stop: SIGINT, SIGTERM, SIGUSR1. A second SIGINT kills at once.
+/* Signals that ask for an orderly stop: SIGINT, SIGTERM, SIGUSR1, and SIGHUP unless it is ignored
+ * (nohup). A second SIGINT kills at once.
  * Files that may not grow further (ulimit -f) become errors of writing instead of a signal. */
 #pragma once
 

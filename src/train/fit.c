@@ -70,8 +70,9 @@ static int unhealthy(const struct trainer *t, const struct batch *b, const char 
                  value / t->at.loss_mean, t->conf->explosion);
     err_set(e, ERR_FAILED, "the %s became %g at step %llu%s; %s", what, value, number(t) + 1, times,
             samples);
-    return err_hint(e, "the last checkpoint is intact; lower fit.adam.lr, set fit.clip, or look at "
-                       "those images");
+    return err_hint(e,
+                    "the last checkpoint is intact; look at those images, or lower fit.adam.lr or "
+                    "set fit.clip and train in another run directory");
 }
 
 static int check_health(struct trainer *t, const struct batch *b, struct err *e)
@@ -196,8 +197,8 @@ static int validate(struct trainer *t, struct err *e)
     const double loss = t->scores[0];
     if (!isfinite(loss)) {
         err_set(e, ERR_FAILED, "%s became %g at step %llu", t->task->scores[0], loss, number(t));
-        return err_hint(e, "the last checkpoint is intact; lower fit.adam.lr, or look at the "
-                           "validation images");
+        return err_hint(e, "the last checkpoint is intact; look at the validation images, or lower "
+                           "fit.adam.lr and train in another run directory");
     }
     t->at.validated = t->at.step;
     t->at.stale++;
@@ -230,14 +231,13 @@ static bool save_due(const struct trainer *t)
     return minutes > 0.0 && clock_seconds() - t->saved > 60.0 * minutes;
 }
 
-static void show(const struct trainer *t, struct progress *p, char *detail, size_t size)
+static void describe(const struct trainer *t, char *detail, size_t size)
 {
     int n = snprintf(detail, size, "loss=%.4g", t->at.loss_mean);
     if (t->scored)
         n += snprintf(detail + n, size - (size_t)n, " %s=%.4g", t->task->scores[0], t->scores[0]);
     if (isfinite(t->at.best_loss))
         snprintf(detail + n, size - (size_t)n, " best=%.4g", t->at.best_loss);
-    progress_at(p, (long)t->at.step, detail);
 }
 
 static int loop(struct trainer *t, struct err *e)
@@ -250,9 +250,11 @@ static int loop(struct trainer *t, struct err *e)
         if (finished(t) && !validation_due(t)) break;
         if (stop_requested()) return stopped(t, e);
         if (step(t, e)) return -1;
-        show(t, &p, detail, sizeof detail);
+        describe(t, detail, sizeof detail);
+        progress_at(&p, (long)t->at.step, detail);
         if (save_due(t) && save(t, e)) return -1;
     }
+    describe(t, detail, sizeof detail); /* with the last validation */
     progress_end(&p, detail);
     timing_charge(&t->time, TIMING_LOOP);
     return 0;

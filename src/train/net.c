@@ -52,6 +52,13 @@ static int encoder_of(const struct ssfd_loss_conf *c, struct unet_conf *unet, ch
     return unet_tap(unet, c->layer, tap, e) ? err_wrap(e, "fit.ssfd.layer") : 0;
 }
 
+int net_check(const struct loss_conf *loss, struct err *e)
+{
+    struct unet_conf encoder;
+    char tap[32];
+    return loss->ssfd.weight > 0.0 ? encoder_of(&loss->ssfd, &encoder, tap, e) : 0;
+}
+
 struct graph *net_graph(const struct unet_conf *unet, const struct loss_conf *loss, struct err *e)
 {
     struct unet_conf encoder;

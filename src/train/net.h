@@ -24,6 +24,9 @@ struct loss_conf {
     struct ssfd_loss_conf ssfd;
 };
 
+/* Whether the encoder that the loss asks for, if any, is there: before hours of work on references.
+ */
+int net_check(const struct loss_conf *loss, struct err *e);
 /* Inputs "input" and "target", outputs "output" and "loss"; NULL with the error. */
 struct graph *net_graph(const struct unet_conf *unet, const struct loss_conf *loss, struct err *e);
 /* Initial weights by seed, and the frozen encoder's. `encoder`: the checksum of its checkpoint, or

@@ -44,7 +44,7 @@ static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *
     return 0;
 }
 
-enum { ERROR, ELEMENTS, PSNR, PSNR_ZERO, SUMS };
+enum { ERROR, ELEMENTS, PSNR, PSNR_ZERO, NOT_EMPTY, SUMS };
 
 static double magnitude(const float *x, size_t i)
 {
@@ -63,6 +63,13 @@ static double psnr(const float *x, const float *reference, size_t n)
     return 10.0 * log10(max * max / fmax(sum / (double)n, 1e-30));
 }
 
+static bool empty(const float *x, size_t n)
+{
+    for (size_t i = 0; i < 2 * n; i++)
+        if (x[i] != 0.0f) return false;
+    return true;
+}
+
 static void measure(const struct task *t, const float *input, const float *output,
                     const float *target, const float *mask, double *sums)
 {
@@ -73,15 +80,18 @@ static void measure(const struct task *t, const float *input, const float *outpu
         sums[ERROR] += d * d;
     }
     sums[ELEMENTS] += (double)(2 * n);
+    if (empty(target, n)) return; /* it has no PSNR */
     sums[PSNR] += psnr(output, target, n);
     sums[PSNR_ZERO] += psnr(input, target, n);
+    sums[NOT_EMPTY]++;
 }
 
 static void summarise(const double *sums, int n, double *values)
 {
+    (void)n;
     values[0] = sums[ERROR] / sums[ELEMENTS];
-    values[1] = sums[PSNR] / n;
-    values[2] = sums[PSNR_ZERO] / n;
+    values[1] = sums[PSNR] / sums[NOT_EMPTY];
+    values[2] = sums[PSNR_ZERO] / sums[NOT_EMPTY];
 }
 
 static void tiles(const struct task *t, const float *input, const float *output,

@@ -72,15 +72,14 @@ static int lock_directory(struct run *r, struct err *e)
     return err_hint(e, "wait for it, stop it, or choose another 'run'");
 }
 
-/* What a killed process was writing, and the network of a start that never saved its state. */
-static void sweep(const struct run *r, bool begun)
+/* What a killed process was writing. */
+static void sweep(const struct run *r)
 {
     DIR *d = opendir(r->dir);
     const struct dirent *f;
     while (d && (f = readdir(d))) {
         const size_t len = strlen(f->d_name);
-        const bool part = len > 4 && !strcmp(f->d_name + len - 4, ".tmp");
-        if (part || (!begun && !strcmp(f->d_name, "best.h5"))) unlinkat(dirfd(d), f->d_name, 0);
+        if (len > 4 && !strcmp(f->d_name + len - 4, ".tmp")) unlinkat(dirfd(d), f->d_name, 0);
     }
     if (d) closedir(d);
 }
@@ -122,7 +121,7 @@ int run_begin(struct run *r, const char *dir, const struct cli *cli, const void 
     char *text = resolved(cli, conf, &len, e);
     int bad = !text || (begun && check_resumed(r, cli, text, may_change, e));
     if (!bad) {
-        sweep(r, begun);
+        sweep(r);
         bad = open_files(r, cli, text, len, seed, begun, e);
     }
     free(text);

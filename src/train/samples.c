@@ -17,8 +17,12 @@ uint64_t samples_fingerprint(const struct images *train, const struct images *va
     uint64_t hash = 0xcbf29ce484222325u;
     for (int k = 0; k < 2; k++) {
         hash = add(hash, (uint32_t)set[k]->n);
-        for (int i = 0; i < set[k]->n; i++)
+        for (int i = 0; i < set[k]->n; i++) {
+            const uint64_t content = (uint64_t)set[k]->cache[set[k]->list[i].scan].source_hash;
             hash = add(hash, images_id(set[k], i));
+            hash = add(hash, (uint32_t)content);
+            hash = add(hash, (uint32_t)(content >> 32));
+        }
     }
     return hash;
 }

@@ -5,8 +5,8 @@
 #include "nn/step.h"
 #include "nn/unet.h"
 
-/* Of the scans' names and their slices, in order: two trainings with the same see the same stream
- * of samples. */
+/* Of the scans' names, content and slices, in order: two trainings with the same see the same
+ * stream of samples. */
 uint64_t samples_fingerprint(const struct images *train, const struct images *validation);
 /* Into the inputs of a step, of `pixels` in all its images, numbers that cost as much as samples:
  * random ones, and an acquisition of all samples by all coils. */

@@ -48,12 +48,16 @@ struct states states_of(const struct run *run, int keep)
     return (struct states){.run = run, .keep = keep, .last = NONE};
 }
 
-bool states_any(const char *dir)
+static bool holds(const char *dir, const char *name)
 {
     char path[1200];
+    return io_path(path, sizeof path, NULL, "%s/%s", dir, name) == 0 && io_exists(path);
+}
+
+bool states_any(const char *dir)
+{
     int n;
-    if (io_path(path, sizeof path, NULL, "%s/last.h5", dir) == 0 && io_exists(path)) return true;
-    return newest_below(dir, NONE, &n) != NONE;
+    return holds(dir, "last.h5") || holds(dir, "best.h5") || newest_below(dir, NONE, &n) != NONE;
 }
 
 /* last.h5 under its second name, which stays when the first gets a new file. */
@@ -129,21 +133,23 @@ int states_newest(struct states *s, const struct cli *cli, char *path, size_t si
 {
     char name[NAME] = "last.h5";
     uint64_t step = NONE;
-    bool damaged = false;
-    for (int n;;) {
-        const int status = try_state(s, cli, name, path, size, at, e);
-        if (status < 0) return -1;
-        if (status == 0) break;
-        damaged = true;
-        if ((step = newest_below(s->run->dir, step, &n)) == NONE) {
-            err_set(e, ERR_DATA, "%s: no checkpoint of it is whole", s->run->dir);
-            return err_hint(e, "start again in another run directory; best.h5, if it is whole, "
-                               "still holds the best network");
-        }
+    int status = try_state(s, cli, name, path, size, at, e), n;
+    const bool last = status == 0;
+    if (last) s->last = at->step;
+    while (status > 0 && (step = newest_below(s->run->dir, step, &n)) != NONE) {
         older_name(name, step);
+        status = try_state(s, cli, name, path, size, at, e);
     }
-    if (step == NONE) s->last = at->step;
-    if (damaged)
+    if (status > 0) {
+        snprintf(name, sizeof name, "best.h5");
+        status = try_state(s, cli, name, path, size, at, e);
+    }
+    if (status < 0) return -1;
+    if (status > 0) {
+        err_set(e, ERR_DATA, "%s: no checkpoint of it is whole", s->run->dir);
+        return err_hint(e, "start again in another run directory");
+    }
+    if (!last)
         fprintf(stderr, "%s: warning: going on from %s, after step %llu\n", cli->command, name,
                 (unsigned long long)at->step);
     return 0;

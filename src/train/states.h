@@ -2,7 +2,7 @@
  *
  *     last.h5              the newest state
  *     step-0000001200.h5   states before it, the newest few of them
- *     best.h5              of the best validation so far
+ *     best.h5              of the best validation so far; a state, too, if no other is whole
  *
  * The file that is replaced as last.h5 stays as step-N.h5, so at every moment there is a whole
  * state on the disk. A state whose checksum does not fit is put aside as NAME.damaged, with a

@@ -35,7 +35,7 @@ static int check_state(const char *path, const struct ckpt_info *fresh, const st
     if (fresh->images != at->images) {
         err_set(e, ERR_DATA,
                 "the scans behind data.train and data.validation are not those the "
-                "run was started with: files were added, removed or renamed");
+                "run was started with: files were added, removed, renamed or replaced");
         return err_hint(e, "bring the same files back, or train in another run directory");
     }
     if (fresh->encoder != at->encoder)

@@ -111,12 +111,43 @@ static void an_interrupted_training_resumes_to_the_same_weights(void **state)
                        "cmp cut/metrics.jsonl straight/metrics.jsonl"));
 }
 
+/* A terminal that closes stops a training as Ctrl-C does; and it goes on with the same scans only.
+ */
+static void a_replaced_scan_does_not_resume(void **state)
+{
+    (void)state;
+    const char *more = "--set run=hung --set data.train=swapped --set fit.steps=60 "
+                       "--set fit.validate_every=5 --quiet";
+    const struct outcome *o =
+        shell_run("cp -r scans/train swapped; train-ssl ssl.yaml %s & pid=$!; "
+                  "while kill -0 $pid && ! [ -e hung/last.h5 ]; do sleep 0.02; done; "
+                  "kill -HUP $pid; wait $pid",
+                  more);
+    assert_int_equal(o->code, 75);
+    assert_non_null(strstr(o->err, "SIGHUP"));
+    succeeds(shell_run("cp swapped/knee-1-0000.h5 swapped/knee-1-0001.h5"));
+    o = shell_run("train-ssl ssl.yaml %s --resume", more);
+    assert_int_equal(o->code, 65);
+    assert_non_null(strstr(o->err, "replaced"));
+    succeeds(
+        shell_run("cp scans/train/knee-1-0001.h5 swapped && train-ssl ssl.yaml %s --resume", more));
+}
+
 static void train_recon(void **state)
 {
     (void)state;
-    succeeds(shell_run("train-recon recon.yaml"));
+    /* The last line of progress has the last validation. */
+    succeeds(shell_run("train-recon recon.yaml >out 2>err; test $(sed -n 's/.*what=training "
+                       "step=8.8 took.* val_loss=\\([^ ]*\\).*/\\1/p' err | cut -c1-5) = "
+                       "$(sed -n 's/^val_loss: //p' out | cut -c1-5)"));
     assert_true(shell_exists("recon/best.h5"));
     succeeds(shell_run("grep -q val_psnr_zero_filled recon/metrics.jsonl"));
+    /* Before any work on references. */
+    const struct outcome *o = shell_run("train-recon recon.yaml --set run=no --set data.cache=no "
+                                        "--set fit.ssfd.weight=1 --set fit.ssfd.checkpoint=no.h5");
+    assert_int_equal(o->code, 66);
+    assert_non_null(strstr(o->err, "no.h5"));
+    assert_false(shell_exists("no"));
 }
 
 /* What is trained on does not depend on whether references were just made, nor by how many threads.
@@ -179,6 +210,7 @@ int main(void)
         cmocka_unit_test(prepare),
         cmocka_unit_test(train_ssl),
         cmocka_unit_test(an_interrupted_training_resumes_to_the_same_weights),
+        cmocka_unit_test(a_replaced_scan_does_not_resume),
         cmocka_unit_test(train_recon),
         cmocka_unit_test(a_new_cache_trains_as_an_old_one),
         cmocka_unit_test(eval_study),

@@ -259,6 +259,24 @@ static void masks_on_either_k_space(void **state)
     recon_free(acquired);
 }
 
+/* An empty image has no PSNR, and takes none from the others. */
+static void an_empty_image_has_no_psnr(void **state)
+{
+    (void)state;
+    const struct task *t = recon_task(feed.recon);
+    enum { N = 2 * SIDE * SIDE };
+    static float image[N], output[N], none[N];
+    double sums[TASK_MAX_SCORES] = {0}, one[TASK_MAX_SCORES], two[TASK_MAX_SCORES];
+    for (int i = 0; i < N; i++)
+        output[i] = 0.5f * (image[i] = (float)(1 + i % 5));
+    t->measure(t, output, output, image, NULL, sums);
+    t->summarise(sums, 1, one);
+    t->measure(t, none, output, none, NULL, sums);
+    t->summarise(sums, 2, two);
+    assert_true(isfinite(one[1]) && one[1] > 0.0);
+    assert_true(two[1] == one[1] && two[2] == one[2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_file_that_vanishes_is_named),
         cmocka_unit_test(a_file_that_is_replaced_is_named),
         cmocka_unit_test(masks_on_either_k_space),
+        cmocka_unit_test(an_empty_image_has_no_psnr),
     };
     return cmocka_run_group_tests(tests, feed_begin, feed_end);
 }

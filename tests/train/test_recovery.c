@@ -280,12 +280,32 @@ static void a_damaged_state_is_skipped(void **state)
     mem_free(all.val), mem_free(o.val), mem_free(rest.val);
 }
 
+static void the_best_network_is_a_state_too(void **state)
+{
+    (void)state;
+    const char *const part[] = {"fit.steps=10", "fit.keep=0", NULL};
+    const char *const whole[] = {"fit.steps=20", "fit.keep=0", NULL};
+    const struct toy_outcome all = toy_train(path_of("entire"), false, (struct toy){0}, whole);
+    struct toy_outcome o = toy_train(path_of("best"), false, (struct toy){0}, part);
+    damage("best/last.h5");
+    const struct toy_outcome rest = toy_train(path_of("best"), true, (struct toy){0}, whole);
+    assert_int_equal(rest.code, 0);
+    assert_memory_equal(all.val, rest.val, all.len * sizeof *all.val);
+    /* Nor does a training without --resume take its place. */
+    assert_int_equal(unlink(path_of("best/last.h5")), 0);
+    const struct toy_outcome fresh = toy_train(path_of("best"), false, (struct toy){0}, whole);
+    assert_int_equal(fresh.code, ERR_CONFIG);
+    assert_true(io_exists(path_of("best/best.h5")));
+    mem_free(all.val), mem_free(o.val), mem_free(rest.val), mem_free(fresh.val);
+}
+
 static void without_a_whole_state_it_says_so(void **state)
 {
     (void)state;
     const char *const part[] = {"fit.steps=10", NULL};
     struct toy_outcome o = toy_train(path_of("lost"), false, (struct toy){0}, part);
     damage("lost/last.h5");
+    damage("lost/best.h5");
     const struct toy_outcome lost = toy_train(path_of("lost"), true, (struct toy){0}, part);
     assert_int_equal(lost.code, ERR_DATA);
     assert_non_null(strstr(lost.err.text, "no checkpoint of it is whole"));
@@ -298,10 +318,12 @@ int main(int argc, char **argv)
     if (argc == 3) return child(argv[1], argv[2]);
     char name[] = "/tmp/ssfd-test-recovery-XXXXXX";
     folder = mkdtemp(name);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_at_random_moments), cmocka_unit_test(killed_while_saving),
-        cmocka_unit_test(a_full_disk), cmocka_unit_test(a_damaged_state_is_skipped),
-        cmocka_unit_test(without_a_whole_state_it_says_so)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(killed_at_random_moments),
+                                       cmocka_unit_test(killed_while_saving),
+                                       cmocka_unit_test(a_full_disk),
+                                       cmocka_unit_test(a_damaged_state_is_skipped),
+                                       cmocka_unit_test(the_best_network_is_a_state_too),
+                                       cmocka_unit_test(without_a_whole_state_it_says_so)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char command[300];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
