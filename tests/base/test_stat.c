@@ -143,6 +143,28 @@ static void quantiles_agree_with_scipy(void **state)
     assert_int_equal(checked, 8);
 }
 
+/* Small p values, by scipy.stats.t.sf. */
+static void tails_keep_their_digits(void **state)
+{
+    (void)state;
+    static const struct {
+        double t;
+        int df;
+        double p;
+    } far[] = {{1e5, 1, 6.366197723463608e-06},
+               {12, 7, 6.358310378185098e-06},
+               {-15, 23, 2.287746406057715e-13},
+               {30, 23, 6.045667626197319e-20},
+               {40, 198, 8.390743454365965e-97},
+               {6, 100000, 1.9799294556017718e-09},
+               {1e200, 2, 0.0},
+               {INFINITY, 5, 0.0}};
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++)
+        if (fabs(stat_student_tails(far[i].t, far[i].df) - far[i].p) > 1e-10 * far[i].p)
+            fail_msg("t %g, df %d: %.15g", far[i].t, far[i].df,
+                     stat_student_tails(far[i].t, far[i].df));
+}
+
 struct sample {
     const double *x;
     int calls;
@@ -346,6 +368,7 @@ int main(void)
         cmocka_unit_test(samples_agree_with_scipy),
         cmocka_unit_test(decays_agree_with_scipy),
         cmocka_unit_test(quantiles_agree_with_scipy),
+        cmocka_unit_test(tails_keep_their_digits),
         cmocka_unit_test(bootstrap_agrees_with_scipy),
         cmocka_unit_test(bootstrap_keeps_units_together),
         cmocka_unit_test(bootstrap_of_few_units_has_no_interval),
