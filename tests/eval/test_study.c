@@ -487,6 +487,16 @@ static void claims_follow_from_the_numbers(void **state)
     }
     assert_int_equal(json_array_size(json_object_get(root, "claims")), 2 + 3 + 4);
     assert_in_range(of_ratio, 2, 4);
+    static const char *const other[] = {"blur", "noise"};
+    for (int k = 0; k < 4; k++) { /* of no resample is the level out of reach */
+        const json_t *ratio = root;
+        const char *const at[] = {"sensitivity", "equal", k / 2 ? "psnr" : "ssim", "relative_to",
+                                  other[k % 2]};
+        for (int part = 0; part < 5; part++)
+            ratio = json_object_get(ratio, at[part]);
+        if (!json_is_number(json_object_get(ratio, "value"))) continue;
+        assert_int_equal(json_integer_value(json_object_get(ratio, "n")), 300);
+    }
     json_decref(root);
     mem_free(summary);
 }
