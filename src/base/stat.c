@@ -33,11 +33,25 @@ double stat_student_quantile(double p, int df)
     return p < 0.5 ? -t : t;
 }
 
+/* P(|T| > t) by the series of the incomplete beta function I_x(df / 2, 1 / 2), x = 1 / (1 + t^2 /
+ * df): Abramowitz & Stegun 26.5.4 and 26.7.1. Every term is positive; slow where t is small. */
+static double student_series(double t, int df)
+{
+    const double a = 0.5 * df, far = t * t / df, x = 1.0 / (1.0 + far);
+    double sum = 0.0, term = 1.0;
+    for (int k = 0; term > 1e-17 * sum; k++) {
+        sum += term;
+        term *= x * (a + 0.5 + k) / (a + 1.0 + k);
+    }
+    return exp(lgamma(a + 0.5) - lgamma(a + 1.0) - a * log1p(far)) * sqrt(far * x / M_PI) * sum;
+}
+
 double stat_student_tails(double t, int df)
 {
     assert(df >= 1);
     double p = 1.0 - student_central(atan(fabs(t) / sqrt(df)), df);
-    return p > 0.0 ? p : 0.0;
+    /* 1 - p leaves p few digits where it is small */
+    return p > 1e-3 || isnan(t) || isinf(t) ? p : student_series(t, df);
 }
 
 double stat_normal_quantile(double p)

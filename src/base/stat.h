@@ -94,7 +94,11 @@ struct decay stat_decay(const double *x, const double *y, int n);
  * the units drawn, `count` of them, some more than once, and sets `values` numbers, so that
  * differences between them are paired. Item i belongs to unit[i] (images of one scan go together).
  * Results: the values of the whole sample with their 95 % intervals, n the resamples in which the
- * value was a number. Depends on the seed and nothing else. */
+ * value was a number. Of fewer than BOOTSTRAP_UNITS units with items the intervals are NaN: draws
+ * of one unit are all the same, and the widest interval n units can give, from the lowest to the
+ * highest of them, has the median in it with probability 1 - 2^(1 - n) only. Depends on the seed
+ * and nothing else. */
+enum { BOOTSTRAP_UNITS = 5 };
 struct bootstrap {
     int items, units;
     const int *unit; /* (items) */

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* Items in the order of their units; those of unit u are item[first[u]] … item[first[u + 1] - 1].
@@ -11,6 +12,7 @@
 struct grouped {
     int *item, *first, *pick; /* (items), (units + 1), (units x largest unit) */
     int largest;
+    int filled; /* units with items */
 };
 
 static int group(struct grouped *g, const struct bootstrap *b, struct err *e)
@@ -25,6 +27,7 @@ static int group(struct grouped *g, const struct bootstrap *b, struct err *e)
     }
     for (int u = 0; u < b->units; u++) {
         if (next[u + 1] > g->largest) g->largest = next[u + 1];
+        g->filled += next[u + 1] > 0;
         next[u + 1] += next[u];
     }
     for (int i = 0; i < b->items; i++)
@@ -44,8 +47,9 @@ static int draw(const struct grouped *g, int units, struct rng rng)
     return n;
 }
 
-/* value (resamples, values) and scratch (resamples) -> out (values). */
-static void summarise(const struct bootstrap *b, const double *value, double *scratch,
+/* value (resamples, values) and scratch (resamples) -> out (values); no intervals unless `enough`.
+ */
+static void summarise(const struct bootstrap *b, const double *value, bool enough, double *scratch,
                       struct interval *out)
 {
     for (int v = 0; v < b->values; v++) {
@@ -56,8 +60,8 @@ static void summarise(const struct bootstrap *b, const double *value, double *sc
         }
         stat_sort(scratch, n);
         out[v].n = n;
-        out[v].low = n > 0 ? stat_quantile(scratch, n, 0.025) : NAN;
-        out[v].high = n > 0 ? stat_quantile(scratch, n, 0.975) : NAN;
+        out[v].low = enough && n > 0 ? stat_quantile(scratch, n, 0.025) : NAN;
+        out[v].high = enough && n > 0 ? stat_quantile(scratch, n, 0.975) : NAN;
     }
 }
 
@@ -76,7 +80,7 @@ int stat_bootstrap(const struct bootstrap *b, struct interval *out, struct err *
         int n = draw(&g, b->units, rng_make(b->seed, RNG_BOOTSTRAP, 0, (uint32_t)r));
         if (b->statistic(b->ctx, g.pick, n, value + (size_t)r * (size_t)b->values, e)) goto out;
     }
-    summarise(b, value, scratch, out);
+    summarise(b, value, g.filled >= BOOTSTRAP_UNITS, scratch, out);
     rc = 0;
 out:
     mem_free(value);

@@ -70,6 +70,7 @@ static int count_columns(const char *text)
 static int parse(struct csv *t, struct err *e)
 {
     char *at = t->text;
+    if (strncmp(at, "\xef\xbb\xbf", 3) == 0) at += 3; /* a byte order mark */
     size_t lines = 1;
     for (const char *p = at; *p; p++)
         lines += *p == '\n';

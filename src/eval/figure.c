@@ -102,10 +102,19 @@ void figure_tics(struct figure *g, char axis, double length)
     if (isfinite(step) && step > 0.0) fprintf(g->f, "set %ctics %.9g\n", axis, step);
 }
 
+void figure_widen(double *low, double *high)
+{
+    if (!(*low <= *high)) *low = 0.0, *high = 1.0;
+    const double largest = fmax(fabs(*low), fabs(*high));
+    if (*high - *low > 1e-6 * largest) return;
+    const double half = fmax(0.5, 1e-3 * largest);
+    *low -= half;
+    *high += half;
+}
+
 void figure_scale(struct figure *g, char axis, double low, double high)
 {
-    if (!(low <= high)) low = 0.0, high = 1.0;
-    if (low == high) low -= 0.5, high += 0.5;
+    figure_widen(&low, &high);
     const double air = 0.05 * (high - low);
     fprintf(g->f, "set offsets; set %crange [%.9g:%.9g]\n", axis, low - air, high + air);
     figure_tics(g, axis, high - low);

@@ -23,6 +23,9 @@ void figure_place(struct figure *g, int left, int bottom, int width, int height)
 void figure_picture(struct figure *g, const char *path, const char *title, const char *colour);
 /* Axes ready for data: tics, grid, labels. */
 void figure_axes(struct figure *g, const char *xlabel, const char *ylabel);
+/* A range to draw an axis over: none becomes 0 to 1, and one so narrow that an axis cannot tell its
+ * ends apart, as of reconstructions that equal the references, gets room on both sides. */
+void figure_widen(double *low, double *high);
 /* After figure_axes: one of them ('x' or 'y') from low to high with some air, and few round tics.
  */
 void figure_scale(struct figure *g, char axis, double low, double high);

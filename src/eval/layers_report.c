@@ -119,8 +119,8 @@ static void claim_all(const struct layers *l, json_t *claims)
                                .quantity = "|2 AUC - 1| of FS against non-FS at the first layer",
                                .criterion = "Mann and Whitney's p below 0.05",
                                .measured = first->apart,
-                               .held = isnan(first->apart_p) ? HELD_OPEN
-                                                             : (enum held)(first->apart_p < 0.05)});
+                               /* no evidence of a difference is not evidence of none */
+                               .held = first->apart_p < 0.05 ? HELD_YES : HELD_OPEN});
     claims_add(claims, out,
                &(struct claim){
                    .id = "contrasts-cluster-early",

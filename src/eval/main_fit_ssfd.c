@@ -43,8 +43,8 @@ static int number(const struct csv *t, const char *path, int row, int column, do
                   struct err *e)
 {
     if (num_real(csv_cell(t, row, column), v)) return 0;
-    return err_set(e, ERR_DATA, "%s: row %d, column '%s': '%.40s' is not a number", path, row + 1,
-                   t->cell[column], csv_cell(t, row, column));
+    return err_set(e, ERR_DATA, "%s: line %d, column '%s': '%.40s' is not a number", path,
+                   t->line[1 + row], t->cell[column], csv_cell(t, row, column));
 }
 
 static int find_column(const struct csv *t, const char *path, const char *prefix, const char *name,

@@ -105,10 +105,13 @@ static int list_methods(const struct cfg_picks *reconstructions, struct method *
             source->name(conf, k, m->name, sizeof m->name);
             source->describe(conf, k, m->text, sizeof m->text);
             for (int other = 0; other < n - 1; other++)
-                if (strcmp(list[other].name, m->name) == 0)
-                    return err_set(e, ERR_CONFIG,
-                                   "study.reconstructions: two methods are called '%s': %s, and %s",
-                                   m->name, list[other].text, m->text);
+                if (strcmp(list[other].name, m->name) == 0) {
+                    err_set(e, ERR_CONFIG,
+                            "study.reconstructions: two methods are called '%s': %s, and %s",
+                            m->name, list[other].text, m->text);
+                    return err_hint(e, "methods are named after their folders: a link to one of "
+                                       "them gives it another name");
+                }
         }
     }
     return n > 0 ? n : err_set(e, ERR_CONFIG, "study.reconstructions: give at least one method");

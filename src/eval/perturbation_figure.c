@@ -112,8 +112,7 @@ static void put_scale(FILE *f, const struct perturbation *s, int m)
             low = fmin(low, isnan(v.low) ? v.mean : v.low);
             high = fmax(high, isnan(v.high) ? v.mean : v.high);
         }
-    if (!(low <= high)) low = 0.0, high = 1.0;
-    if (low == high) low -= 0.5, high += 0.5;
+    figure_widen(&low, &high);
     double air = 0.06 * (high - low);
     low = low >= 0.0 && low < 0.4 * high ? 0.0 : low - air;
     fprintf(f, "set yrange [%.9g:%.9g]\n", low, high + air);

@@ -152,8 +152,10 @@ static int statistic(void *ctx, const int *item, int count, double *value, struc
         }
     for (int a = 0; a < s->metrics; a++)
         for (int p = 0; p < s->perturbations; p++) {
-            double first = a == s->focus ? NAN : change_at(q, 0, a, s->anchor_at[a]);
-            *value++ = p == 0 ? NAN : first / change_at(q, p, a, s->anchor_at[a]);
+            /* of this sample: the whole sample's value is one that some resamples do not reach, and
+             * the interval would be of the others */
+            double at = a == s->focus ? NAN : common_value(q, a);
+            *value++ = p == 0 || isnan(at) ? NAN : change_at(q, 0, a, at) / change_at(q, p, a, at);
         }
     return 0;
 }

@@ -76,11 +76,13 @@ static int read_row(struct truth *t, int i, const int column[WANTED], struct err
     size_t len = strlen(text[SCAN]);
     if (len > 3 && strcmp(text[SCAN] + len - 3, ".h5") == 0) text[SCAN][len - 3] = '\0';
     r->scan = text[SCAN];
-    return place_of_kind(t, text[KIND], line, &r->kind, e) ||
-                   slice_number(text[FIRST], 0, line, &r->first, e) ||
-                   slice_number(text[LAST], INT_MAX, line, &r->last, e)
-               ? -1
-               : 0;
+    if (place_of_kind(t, text[KIND], line, &r->kind, e) ||
+        slice_number(text[FIRST], 0, line, &r->first, e) ||
+        slice_number(text[LAST], INT_MAX, line, &r->last, e))
+        return -1;
+    if (r->first <= r->last) return 0;
+    return err_set(e, ERR_DATA, "line %d: the first slice, %d, is after the last, %d", line,
+                   r->first, r->last);
 }
 
 static int read_rows(struct truth *t, struct err *e)

@@ -315,6 +315,20 @@ static void scaled_files_score_the_same_when_scaled_back(void **state)
     json_decref(two);
 }
 
+/* Every SSIM is 1, or as good as 1: an axis of no length, which gnuplot refuses. */
+static void equal_images_can_be_drawn(void **state)
+{
+    (void)state;
+    const char *only = "--set 'study.metrics={ssfd: {checkpoint: ssl.h5}, ssim: {}}' "
+                       "--set study.against=ssim --quiet";
+    save_method("equal", 1.0f, 0.0);
+    save_method("nearly", 1.0f, 1e-7);
+    for (int k = 0; k < 4; k++)
+        succeeds(shell_run("eval-study %s.yaml --set output=alike%d %s --set "
+                           "'study.reconstructions={folder: {paths: [%s]}}'",
+                           k % 2 ? "qc" : "layers", k, only, k / 2 ? "nearly" : "equal"));
+}
+
 /* Weights that everybody has to fetch for himself are not there: the study goes on without, unless
  * it is about them. And a metric that wants the maximum of the scan gets it. */
 static void a_metric_without_its_file_is_left_out(void **state)
@@ -497,6 +511,7 @@ int main(void)
         cmocka_unit_test(qc_finds_what_was_planted),
         cmocka_unit_test(references_can_be_those_of_twins),
         cmocka_unit_test(scaled_files_score_the_same_when_scaled_back),
+        cmocka_unit_test(equal_images_can_be_drawn),
         cmocka_unit_test(a_metric_without_its_file_is_left_out),
         cmocka_unit_test(the_page_is_closed_to_the_network),
         cmocka_unit_test(threads_do_not_matter),

@@ -434,11 +434,38 @@ static void extent_auto_reaches_the_target(void **state)
     check_extents(0.01, 0, 2); /* noise alone gets there */
 }
 
+/* Two scans have no interval, so nothing of them is held or not. */
+static void claims_of_few_scans_are_open(void **state)
+{
+    (void)state;
+    if (run("study.resamples=300", "2") != 0) fail_msg("%s", text);
+    size_t len, i;
+    char *summary = read_text("out/summary.json", &len);
+    json_t *root = json_loads(summary, 0, NULL), *claim;
+    assert_non_null(root);
+    json_array_foreach(json_object_get(root, "claims"), i, claim)
+    {
+        assert_true(json_is_null(json_object_get(claim, "ci_low")));
+        assert_string_equal(json_string_value(json_object_get(claim, "verdict")), "open");
+    }
+    assert_int_equal(i, 2 + 3 + 4);
+    json_decref(root);
+    mem_free(summary);
+}
+
 /* Every claim has a verdict that follows from its numbers, and the ratio of sensitivities follows
  * from the curves. */
 static void claims_follow_from_the_numbers(void **state)
 {
     (void)state;
+    struct err e = {0};
+    assert_int_equal(io_mkdirs(in_dir("six"), &e), 0);
+    for (int k = 0; k < 6; k++) {
+        char name[32];
+        snprintf(name, sizeof name, "six/%d.h5", k);
+        save_scan(in_dir(name), SLICES, SIDE, 1 + k, 0);
+    }
+    write_config(in_dir("six"), "ssl.h5", "centre");
     if (run("study.resamples=300", "2") != 0) fail_msg("%s", text);
     size_t len, i;
     char *summary = read_text("out/summary.json", &len);
@@ -460,6 +487,16 @@ static void claims_follow_from_the_numbers(void **state)
     }
     assert_int_equal(json_array_size(json_object_get(root, "claims")), 2 + 3 + 4);
     assert_in_range(of_ratio, 2, 4);
+    static const char *const other[] = {"blur", "noise"};
+    for (int k = 0; k < 4; k++) { /* of no resample is the level out of reach */
+        const json_t *ratio = root;
+        const char *const at[] = {"sensitivity", "equal", k / 2 ? "psnr" : "ssim", "relative_to",
+                                  other[k % 2]};
+        for (int part = 0; part < 5; part++)
+            ratio = json_object_get(ratio, at[part]);
+        if (!json_is_number(json_object_get(ratio, "value"))) continue;
+        assert_int_equal(json_integer_value(json_object_get(ratio, "n")), 300);
+    }
     json_decref(root);
     mem_free(summary);
 }
@@ -477,6 +514,7 @@ int main(void)
         cmocka_unit_test_setup(refusals, fresh),
         cmocka_unit_test_setup(fits_images_to_one_size, fresh),
         cmocka_unit_test_setup(extent_auto_reaches_the_target, fresh),
+        cmocka_unit_test_setup(claims_of_few_scans_are_open, fresh),
         cmocka_unit_test_setup(claims_follow_from_the_numbers, fresh),
     };
     return cmocka_run_group_tests_name("study", tests, set_up, tear_down);
