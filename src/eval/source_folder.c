@@ -7,6 +7,7 @@
 #include "base/h5.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/progress.h"
 #include "data/fft.h"
 #include "eval/source.h"
 
@@ -96,15 +97,28 @@ static struct h5 *open_file(const struct folder *f, const struct scan *scan, str
     return NULL;
 }
 
-/* All files are looked at before the work begins. */
+/* All files are looked at before the work begins. Images that were made larger or smaller than the
+ * references are possible, but hardly meant. */
 static int check_files(const struct folder *f, struct err *e)
 {
-    for (int s = 0; s < f->images->scans.n; s++) {
-        struct h5_info info;
-        struct h5 *file = open_file(f, &f->images->scans.list[s], &info, e);
+    const struct images *im = f->images;
+    int others = 0, last = 0;
+    struct h5_info info, other = {0};
+    for (int s = 0; s < im->scans.n; s++) {
+        struct h5 *file = open_file(f, &im->scans.list[s], &info, e);
         if (!file) return -1;
         h5_close(file);
+        if (info.dim[1] == im->cache[s].height && info.dim[2] == im->cache[s].width) continue;
+        others++;
+        last = s;
+        other = info;
     }
+    if (others)
+        progress_warn("%s: %d of %d files have images of another size than the references, as "
+                      "%s.h5: %lldx%lld, not %dx%d; they are cropped or padded about their centre",
+                      f->path, others, im->scans.n, im->scans.list[last].name,
+                      (long long)other.dim[1], (long long)other.dim[2], im->cache[last].height,
+                      im->cache[last].width);
     return 0;
 }
 

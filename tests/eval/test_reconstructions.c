@@ -315,6 +315,34 @@ static void scaled_files_score_the_same_when_scaled_back(void **state)
     json_decref(two);
 }
 
+/* A file of images of another size is said to be one. */
+static void another_size_is_said(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    const char *one = "eval-study qc.yaml --quiet --set output=%s --set "
+                      "'study.metrics={ssfd: {checkpoint: ssl.h5}, ssim: {}}' "
+                      "--set study.against=ssim --set "
+                      "'study.reconstructions={folder: {paths: [other]}}'";
+    save_method("other", 1.0f, 0.5);
+    const struct outcome *o = shell_run(one, "as-they-are");
+    succeeds(o);
+    assert_null(strstr(o->err, "another size"));
+    static float y[SLICES * (SIDE + 6) * SIDE];
+    for (size_t i = 0; i < sizeof y / sizeof *y; i++)
+        y[i] = (float)(i % 7);
+    const int64_t dim[] = {SLICES, SIDE + 6, SIDE}, start[] = {0, 0, 0};
+    struct h5 *f = h5_create(path_of("other/b.h5"), &e);
+    if (!f || h5_make(f, "reconstruction", H5_F32, 3, dim, &e) ||
+        h5_write_f32(f, "reconstruction", 3, start, dim, y, &e) || h5_commit(f, &e))
+        fail_msg("%s", e.text);
+    h5_close(f);
+    o = shell_run(one, "larger");
+    succeeds(o);
+    assert_non_null(strstr(o->err, "1 of "));
+    assert_non_null(strstr(o->err, "b.h5"));
+}
+
 /* Every SSIM is 1, or as good as 1: an axis of no length, which gnuplot refuses. */
 static void equal_images_can_be_drawn(void **state)
 {
@@ -511,6 +539,7 @@ int main(void)
         cmocka_unit_test(qc_finds_what_was_planted),
         cmocka_unit_test(references_can_be_those_of_twins),
         cmocka_unit_test(scaled_files_score_the_same_when_scaled_back),
+        cmocka_unit_test(another_size_is_said),
         cmocka_unit_test(equal_images_can_be_drawn),
         cmocka_unit_test(a_metric_without_its_file_is_left_out),
         cmocka_unit_test(the_page_is_closed_to_the_network),
