@@ -438,8 +438,8 @@ static void a_killed_study_goes_on(void **state)
     (void)state;
     static const char *const studies[] = {
         "layers.yaml --set data.slices=all", "qc.yaml --set data.slices=all",
-        "qc.yaml --set 'study={kind: perturbation, levels: 3, extent: auto, metrics: {ssim: {}, "
-        "ssfd: {checkpoint: ssl.h5}}}'"};
+        ("qc.yaml --set 'study={kind: perturbation, levels: 3, extent: auto, "
+         "metrics: {ssim: {}, ssfd: {checkpoint: ssl.h5}}}'")};
     for (size_t k = 0; k < sizeof studies / sizeof *studies; k++) {
         char run[512];
         snprintf(run, sizeof run,
