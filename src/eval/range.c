@@ -65,30 +65,18 @@ static int volume_find(double volume, float low, double high, struct range *out,
     return 0;
 }
 
-/* In lanes, as compilers may not reorder comparisons of floats themselves. */
 static void extremes(const float *x, size_t n, float *low, float *high)
 {
-    enum { LANES = 16 };
-    float least[LANES], most[LANES];
-    for (int k = 0; k < LANES; k++)
-        least[k] = most[k] = x[0];
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < LANES; k++) {
-            const float v = x[i + (size_t)k];
-            least[k] = v < least[k] ? v : least[k];
-            most[k] = v > most[k] ? v : most[k];
-        }
-    for (; i < n; i++) {
-        least[0] = x[i] < least[0] ? x[i] : least[0];
-        most[0] = x[i] > most[0] ? x[i] : most[0];
+    float least = x[0], most = x[0];
+#ifndef __clang__ /* it cannot, and warns of that */
+#pragma omp simd reduction(min : least) reduction(max : most)
+#endif
+    for (size_t i = 0; i < n; i++) {
+        least = x[i] < least ? x[i] : least;
+        most = x[i] > most ? x[i] : most;
     }
-    for (int k = 1; k < LANES; k++) {
-        least[0] = least[k] < least[0] ? least[k] : least[0];
-        most[0] = most[k] > most[0] ? most[k] : most[0];
-    }
-    *low = least[0];
-    *high = most[0];
+    *low = least;
+    *high = most;
 }
 
 int range_find(const struct range_conf *c, const struct metric_pair *p, struct range *out,
