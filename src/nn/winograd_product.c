@@ -1,0 +1,234 @@
+#include "nn/winograd_vector.h"
+
+enum { MOST_ROWS = 12 };
+
+struct sums { /* of `rows` rows, `blocks` blocks of 16 columns and a narrow one of `tail` */
+    vec wide[MOST_ROWS][2];
+    half eight[MOST_ROWS];
+    quarter four[MOST_ROWS];
+};
+
+struct factor {                  /* strides in floats */
+    const float *a, *a_tail, *b; /* a_tail: of a narrow block of a */
+    size_t a_block, b_block;
+    struct wino_layout la;
+    float *c, *c_tail; /* the same of c */
+    size_t c_row, c_block, c_tail_row;
+    int steps; /* of the sum */
+    bool add;
+};
+
+typedef void product_fn(const struct factor *f);
+
+INLINE void sums_clear(struct sums *c, int rows, int blocks)
+{
+    for (int r = 0; r < rows; r++) {
+        for (int k = 0; k < blocks; k++)
+            c->wide[r][k] = (vec){0};
+        c->eight[r] = (half){0};
+        c->four[r] = (quarter){0};
+    }
+}
+
+/* c += a b; a(r, s) is at r * row + s * step, narrow rows of b are `b_tail` apart. */
+INLINE void sums_add(struct sums *c, int rows, int blocks, int tail, int steps, const float *a,
+                     size_t row, size_t step, const float *b, size_t b_block, size_t b_tail)
+{
+    const float *bt = b + (size_t)blocks * b_block;
+    for (int s = 0; s < steps; s++, b += LANES, bt += b_tail, a += step) {
+        vec v[2];
+        half eight = {0};
+        quarter four = {0};
+        for (int k = 0; k < blocks; k++)
+            load(&v[k], b + (size_t)k * b_block);
+        if (tail == 8) memcpy(&eight, bt, sizeof eight);
+        if (tail == 4) memcpy(&four, bt, sizeof four);
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; r++) {
+            for (int k = 0; k < blocks; k++)
+                c->wide[r][k] += a[(size_t)r * row] * v[k];
+            if (tail == 8) c->eight[r] += a[(size_t)r * row] * eight;
+            if (tail == 4) c->four[r] += a[(size_t)r * row] * four;
+        }
+    }
+}
+
+INLINE void sums_store(struct sums *c, int rows, int blocks, int tail, const struct factor *f)
+{
+    for (int r = 0; r < rows; r++) {
+        for (int k = 0; k < blocks; k++) {
+            float *to = f->c + (size_t)r * f->c_row + (size_t)k * f->c_block;
+            vec old;
+            if (f->add) {
+                load(&old, to);
+                c->wide[r][k] += old;
+            }
+            store(to, &c->wide[r][k]);
+        }
+        float *to = f->c_tail + (size_t)r * f->c_tail_row;
+        if (tail == 8) {
+            half old = {0};
+            if (f->add) memcpy(&old, to, sizeof old);
+            old += c->eight[r];
+            memcpy(to, &old, sizeof old);
+        } else if (tail == 4) {
+            quarter old = {0};
+            if (f->add) memcpy(&old, to, sizeof old);
+            old += c->four[r];
+            memcpy(to, &old, sizeof old);
+        }
+    }
+}
+
+/* Rows are tiles, the sum runs along them. */
+INLINE void by_tiles(int rows, int blocks, int tail, const struct factor *f)
+{
+    struct sums c;
+    const float *a = f->a, *b = f->b;
+    int left = f->steps;
+    sums_clear(&c, rows, blocks);
+    for (int k = 0; k < f->la.full; k++, left -= LANES, a += f->a_block, b += LANES * LANES)
+        sums_add(&c, rows, blocks, tail, left < LANES ? left : LANES, a, LANES, 1, b, f->b_block,
+                 LANES);
+    a = f->a_tail;
+    if (f->la.tail == 8) sums_add(&c, rows, blocks, tail, left, a, 8, 1, b, f->b_block, LANES);
+    if (f->la.tail == 4) sums_add(&c, rows, blocks, tail, left, a, 4, 1, b, f->b_block, LANES);
+    sums_store(&c, rows, blocks, tail, f);
+}
+
+#define BY_TILES(rows, blocks, tail)                                                               \
+    static void tiles_##rows##_##blocks##_##tail(const struct factor *f)                           \
+    {                                                                                              \
+        by_tiles(rows, blocks, tail, f);                                                           \
+    }
+#define BY_TILES_ROWS(rows)                                                                        \
+    BY_TILES(rows, 0, 4)                                                                           \
+    BY_TILES(rows, 0, 8)                                                                           \
+    BY_TILES(rows, 1, 0)                                                                           \
+    BY_TILES(rows, 1, 4)                                                                           \
+    BY_TILES(rows, 1, 8)                                                                           \
+    BY_TILES(rows, 2, 0)
+#define ALL(name)                                                                                  \
+    {                                                                                              \
+        {NULL, name##_0_4, name##_0_8}, {name##_1_0, name##_1_4, name##_1_8},                      \
+        {                                                                                          \
+            name##_2_0                                                                             \
+        }                                                                                          \
+    }
+BY_TILES_ROWS(4)
+BY_TILES_ROWS(8)
+BY_TILES_ROWS(12)
+
+/* By rows / 4 - 1, blocks, tail / 4 */
+static product_fn *const tiles_by[3][3][3] = {ALL(tiles_4), ALL(tiles_8), ALL(tiles_12)};
+
+/* Of the blocks from b on those to compute together: how many wide ones, and the narrow one. */
+static int wide_at_once(struct wino_layout l, int b)
+{
+    return l.full - b < 2 ? l.full - b : 2;
+}
+
+static int tail_with(struct wino_layout l, int blocks)
+{
+    return blocks < 2 ? l.tail : 0;
+}
+
+void wino_product(int tiles, int in, int out, const float *v, struct wino_layout lv, const float *u,
+                  float *m, struct wino_layout lm)
+{
+    for (int b = 0; b < wino_blocks(out);) { /* outside: these weights stay in the L1 cache */
+        const int blocks = wide_at_once(lm, b), tail = tail_with(lm, blocks);
+        struct factor f = {.a = v,
+                           .a_tail = v + place_of(lv, lv.full, 0),
+                           .a_block = lv.tiles * LANES,
+                           .la = lv,
+                           .b = u + (size_t)b * (size_t)in * LANES,
+                           .b_block = (size_t)in * LANES,
+                           .c = m + place_of(lm, b, 0),
+                           .c_row = LANES,
+                           .c_block = lm.tiles * LANES,
+                           .c_tail = m + place_of(lm, lm.full, 0),
+                           .c_tail_row = (size_t)lm.tail,
+                           .steps = in};
+        for (int t = 0; t < tiles;) {
+            const int left = tiles - t, rows = left > 8 ? 12 : left > 4 ? 8 : 4;
+            tiles_by[rows / 4 - 1][blocks][tail / 4](&f);
+            f.a += rows * LANES;
+            f.a_tail += rows * lv.tail;
+            f.c += rows * LANES;
+            f.c_tail += rows * lm.tail;
+            t += rows;
+        }
+        b += blocks + (tail > 0);
+    }
+}
+
+/* Rows are channels, side by side; the sum runs over tiles, `step` floats apart. */
+INLINE void by_channels(int rows, int step, int blocks, int tail, const struct factor *f)
+{
+    struct sums c;
+    sums_clear(&c, rows, blocks);
+    sums_add(&c, rows, blocks, tail, f->steps, f->a, 1, (size_t)step, f->b, f->b_block,
+             (size_t)tail);
+    sums_store(&c, rows, blocks, tail, f);
+}
+
+#define BY_CHANNELS(rows, step, blocks, tail)                                                      \
+    static void channels_##step##_##blocks##_##tail(const struct factor *f)                        \
+    {                                                                                              \
+        by_channels(rows, step, blocks, tail, f);                                                  \
+    }
+#define BY_CHANNELS_STEP(rows, step)                                                               \
+    BY_CHANNELS(rows, step, 0, 4)                                                                  \
+    BY_CHANNELS(rows, step, 0, 8)                                                                  \
+    BY_CHANNELS(rows, step, 1, 0)                                                                  \
+    BY_CHANNELS(rows, step, 1, 4)                                                                  \
+    BY_CHANNELS(rows, step, 1, 8)                                                                  \
+    BY_CHANNELS(rows, step, 2, 0)
+BY_CHANNELS_STEP(4, 4)
+BY_CHANNELS_STEP(8, 8)
+BY_CHANNELS_STEP(8, 16)
+
+/* By what the rows are from (wide block, narrow one of 4 or 8), blocks, tail / 4 */
+static product_fn *const channels_by[3][3][3] = {ALL(channels_16), ALL(channels_4),
+                                                 ALL(channels_8)};
+
+/* Rows c to c + 7 (a narrow block takes one round) of the output blocks from b on, in rows of
+ * `width`; returns how many blocks. */
+static int back_part(int tiles, int c, int b, const float *v, struct wino_layout lv, const float *d,
+                     struct wino_layout ld, bool add, float *du, size_t width)
+{
+    const bool narrow = c / LANES >= lv.full;
+    const int blocks = wide_at_once(ld, b), tail = tail_with(ld, blocks);
+    channels_by[narrow ? lv.tail / 4 : 0][blocks][tail / 4](
+        &(struct factor){.a = v + place_of(lv, c / LANES, 0) + c % LANES,
+                         .b = d + place_of(ld, b, 0),
+                         .b_block = ld.tiles * LANES,
+                         .c = du,
+                         .c_row = width,
+                         .c_block = LANES,
+                         .c_tail = du + (size_t)(blocks * LANES),
+                         .c_tail_row = width,
+                         .steps = tiles,
+                         .add = add});
+    return blocks + (tail > 0);
+}
+
+void wino_product_back(int tiles, int in, int out, const float *v, struct wino_layout lv,
+                       const float *d, struct wino_layout ld, bool add, float *du)
+{
+    const size_t width = (size_t)wino_blocks(out) * LANES;
+    for (int c = 0; c < in; c += LANES / 2)
+        for (int b = 0; b < wino_blocks(out);)
+            b += back_part(tiles, c, b, v, lv, d, ld, add,
+                           du + (size_t)c * width + (size_t)(b * LANES), width);
+}
+
+void wino_product_back_part(int tiles, int in, int out, const float *v, struct wino_layout lv,
+                            const float *d, struct wino_layout ld, float *du)
+{
+    const int rounds = in < lv.full ? 2 : 1;
+    for (int k = 0; k < rounds; k++)
+        back_part(tiles, in * LANES + k * LANES / 2, out, v, lv, d, ld, false,
+                  du + k * LANES * LANES, 2 * LANES);
+}
