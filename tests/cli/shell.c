@@ -54,6 +54,9 @@ const struct outcome *shell_run(const char *fmt, ...)
     va_end(ap);
     const char *build = getenv("SSFD_BUILD");
     snprintf(command, sizeof command,
+             "stop_when() { name=$1; shift; while kill -0 $! && ! \"$@\"; do sleep 0.002; "
+             "done 2>/dev/null; "
+             "kill -$name $!; wait $!; }; "
              "cd %s && PATH=%s/src/data:%s/src/train:%s/src/eval:$PATH && { %s ; } >.out 2>.err",
              folder, build, build, build, line);
     int status = system(command);

@@ -13,7 +13,9 @@ int shell_teardown(void **state); /* … and away with it */
 const char *shell_folder(void);
 
 /* `command` is a shell line in which a leading name of ours ("train-ssl …") finds the built
- * program; it runs in shell_folder(). The outcome is valid until the next call. */
+ * program; it runs in shell_folder(). "train-ssl … & stop_when TERM [ -e ssl/last.h5 ]" sends it a
+ * signal as soon as a command succeeds, and ends as it does. The outcome is valid until the next
+ * call. */
 const struct outcome *shell_run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void shell_write(const char *name, const char *text);
 bool shell_exists(const char *name);

@@ -97,10 +97,7 @@ static void an_interrupted_training_resumes_to_the_same_weights(void **state)
     const char *more = "--set fit.steps=60 --set fit.validate_every=5 --quiet";
     /* A shell starts background jobs with SIGINT ignored, so SIGTERM stands for Ctrl-C here. */
     const struct outcome *o =
-        shell_run("train-ssl ssl.yaml --set run=cut %s & pid=$!; "
-                  "while kill -0 $pid && ! [ -e cut/last.h5 ]; do sleep 0.02; done; "
-                  "kill -TERM $pid; wait $pid",
-                  more);
+        shell_run("train-ssl ssl.yaml --set run=cut %s & stop_when TERM [ -e cut/last.h5 ]", more);
     assert_int_equal(o->code, 75);
     assert_non_null(strstr(o->err, "SIGTERM"));
     assert_non_null(strstr(o->err, "--resume"));
@@ -119,11 +116,10 @@ static void a_replaced_scan_does_not_resume(void **state)
     /* The tests themselves may run under nohup. */
     const char *more = "--set run=hung --set data.train=swapped --set fit.steps=60 "
                        "--set fit.validate_every=5 --quiet";
-    const struct outcome *o = shell_run(
-        "cp -r scans/train swapped; env --default-signal=HUP train-ssl ssl.yaml %s & pid=$!; "
-        "while kill -0 $pid && ! [ -e hung/last.h5 ]; do sleep 0.02; done; "
-        "kill -HUP $pid; wait $pid",
-        more);
+    const struct outcome *o =
+        shell_run("cp -r scans/train swapped; env --default-signal=HUP train-ssl ssl.yaml %s & "
+                  "stop_when HUP [ -e hung/last.h5 ]",
+                  more);
     assert_int_equal(o->code, 75);
     assert_non_null(strstr(o->err, "SIGHUP"));
     succeeds(shell_run("cp swapped/knee-1-0000.h5 swapped/knee-1-0001.h5"));

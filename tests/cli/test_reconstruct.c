@@ -138,18 +138,15 @@ static void a_killed_run_goes_on(void **state)
                        "--quiet"));
     const char *more = "--set data.scans=[scans/more] --quiet";
     succeeds(shell_run("reconstruct reconstruct.yaml --set output=whole %s", more));
-    const struct outcome *o =
-        shell_run("reconstruct reconstruct.yaml --set output=cut %s & pid=$!; "
-                  "while kill -0 $pid && ! [ -e cut/knee-9-0002.h5 ]; do sleep 0.002; done; "
-                  "kill -TERM $pid; wait $pid",
-                  more);
+    const struct outcome *o = shell_run("reconstruct reconstruct.yaml --set output=cut %s & "
+                                        "stop_when TERM [ -e cut/knee-9-0002.h5 ]",
+                                        more);
     if (o->code != 0) { /* it may have been done before the signal came */
         fails(o, 75, "--resume");
         succeeds(shell_run("test ! -e cut/summary.json"));
     }
     o = shell_run("rm -f cut/knee-9-0007.h5; reconstruct reconstruct.yaml --set output=cut %s "
-                  "--resume & pid=$!; while kill -0 $pid && ! [ -e cut/knee-9-0007.h5 ]; do sleep "
-                  "0.002; done; kill -KILL $pid; wait $pid",
+                  "--resume & stop_when KILL [ -e cut/knee-9-0007.h5 ]",
                   more);
     assert_true(o->code == 0 || o->code == 137);
     succeeds(shell_run("reconstruct reconstruct.yaml --set output=cut %s --resume && "
@@ -167,10 +164,7 @@ static void data_consistency(void **state)
     trained = *shell_run("%s --set run=dc", dc);
     succeeds(&trained);
     const struct outcome *o =
-        shell_run("%s --set run=dc-cut & pid=$!; "
-                  "while kill -0 $pid && ! [ -e dc-cut/last.h5 ]; do sleep 0.02; done; "
-                  "kill -TERM $pid; wait $pid",
-                  dc);
+        shell_run("%s --set run=dc-cut & stop_when TERM [ -e dc-cut/last.h5 ]", dc);
     assert_int_equal(o->code, 75);
     succeeds(shell_run("%s --set run=dc-cut --resume && cmp dc/last.h5 dc-cut/last.h5 && "
                        "cmp dc/metrics.jsonl dc-cut/metrics.jsonl",

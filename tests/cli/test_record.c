@@ -161,9 +161,7 @@ static const char *const longer =
 static const struct outcome *interrupt(const char *environment, const char *options)
 {
     const struct outcome *o =
-        shell_run("touch mark; %s train-ssl %s %s & pid=$!; "
-                  "while kill -0 $pid && ! [ cut/last.h5 -nt mark ]; do sleep 0.02; done; "
-                  "kill -TERM $pid; wait $pid",
+        shell_run("touch mark; %s train-ssl %s %s & stop_when TERM [ cut/last.h5 -nt mark ]",
                   environment, longer, options);
     if (o->code != 75) print_error("%s", o->err);
     assert_int_equal(o->code, 75);

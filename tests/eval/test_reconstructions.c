@@ -415,10 +415,7 @@ static void an_interrupted_study_goes_on(void **state)
     const char *much = "--set output=cut --set data.slices=all --set study.resamples=100 --quiet";
     succeeds(shell_run("eval-study qc.yaml %s && mv cut whole", much));
     const struct outcome *o =
-        shell_run("eval-study qc.yaml %s & pid=$!; "
-                  "while kill -0 $pid 2>/dev/null && ! grep -q '^[0-9]' cut/journal.txt "
-                  "2>/dev/null; do sleep 0.005; done; kill -TERM $pid; wait $pid",
-                  much);
+        shell_run("eval-study qc.yaml %s & stop_when TERM grep -q '^[0-9]' cut/journal.txt", much);
     if (o->code == 0) { /* it was faster than the shell: nothing to go on with */
         print_message("the study was not interrupted in time\n");
         return;
