@@ -1,11 +1,15 @@
 #include "nn/winograd_vector.h"
 
-enum { MOST_ROWS = 12 };
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
-struct sums { /* of `rows` rows, `blocks` blocks of 16 columns and a narrow one of `tail` */
-    vec wide[MOST_ROWS][2];
-    half eight[MOST_ROWS];
-    quarter four[MOST_ROWS];
+enum { MOST_ROWS = 12, MOST_PACKS = MOST_ROWS / 2 };
+
+/* Of `rows` rows and `blocks` blocks of 16 columns. Those of a narrow block of `tail` fill vectors
+ * with the columns of 16 / tail rows, a pack. */
+struct sums {
+    vec wide[MOST_ROWS][2], narrow[MOST_PACKS];
 };
 
 struct factor {                  /* strides in floats */
@@ -20,14 +24,53 @@ struct factor {                  /* strides in floats */
 
 typedef void product_fn(const struct factor *f);
 
+/* Without their loops unrolled the sums would live in memory. */
 INLINE void sums_clear(struct sums *c, int rows, int blocks)
 {
-    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
         for (int k = 0; k < blocks; k++)
             c->wide[r][k] = (vec){0};
-        c->eight[r] = (half){0};
-        c->four[r] = (quarter){0};
-    }
+#pragma GCC unroll 6
+    for (int k = 0; k < MOST_PACKS; k++)
+        c->narrow[k] = (vec){0};
+}
+
+/* One float for all lanes. */
+INLINE void load_all(vec *v, const float *p)
+{
+#ifdef __AVX512F__
+    *v = (vec)_mm512_set1_ps(*p);
+#else
+    *v = *p - (vec){0};
+#endif
+}
+
+/* The narrow block of a row of b, as often as it fits. */
+INLINE void load_pack(vec *v, const float *p, int tail)
+{
+#ifdef __AVX512DQ__
+    *v = tail == 4 ? (vec)_mm512_broadcast_f32x4(_mm_loadu_ps(p))
+                   : (vec)_mm512_broadcast_f32x8(_mm256_loadu_ps(p));
+#else
+    float all[LANES];
+    for (int k = 0; k < LANES; k++)
+        all[k] = p[k % tail];
+    load(v, all);
+#endif
+}
+
+/* Place `at` of a pack: a's element of that row, for every column. */
+INLINE void pack_set(vec *pack, const vec *x, int at, int tail)
+{
+#ifdef __AVX512F__
+    const __mmask16 in = (__mmask16)(((1u << tail) - 1) << (at * tail));
+    *pack = at ? (vec)_mm512_mask_blend_ps(in, (__m512)*pack, (__m512)*x) : *x;
+#else
+    for (int k = at * tail; k < (at + 1) * tail; k++)
+        (*pack)[k] = (*x)[k];
+#endif
 }
 
 /* c += a b; a(r, s) is at r * row + s * step, narrow rows of b are `b_tail` apart. */
@@ -35,48 +78,55 @@ INLINE void sums_add(struct sums *c, int rows, int blocks, int tail, int steps, 
                      size_t row, size_t step, const float *b, size_t b_block, size_t b_tail)
 {
     const float *bt = b + (size_t)blocks * b_block;
+    const int packed = tail ? LANES / tail : 1;
     for (int s = 0; s < steps; s++, b += LANES, bt += b_tail, a += step) {
-        vec v[2];
-        half eight = {0};
-        quarter four = {0};
+        vec v[2], narrow, pack;
         for (int k = 0; k < blocks; k++)
             load(&v[k], b + (size_t)k * b_block);
-        if (tail == 8) memcpy(&eight, bt, sizeof eight);
-        if (tail == 4) memcpy(&four, bt, sizeof four);
+        if (tail) load_pack(&narrow, bt, tail);
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
+            vec x;
+            load_all(&x, a + (size_t)r * row);
+#pragma GCC unroll 2
             for (int k = 0; k < blocks; k++)
-                c->wide[r][k] += a[(size_t)r * row] * v[k];
-            if (tail == 8) c->eight[r] += a[(size_t)r * row] * eight;
-            if (tail == 4) c->four[r] += a[(size_t)r * row] * four;
+                c->wide[r][k] += x * v[k];
+            if (tail) pack_set(&pack, &x, r % packed, tail);
+            if (tail && r % packed == packed - 1) c->narrow[r / packed] += pack * narrow;
         }
     }
 }
 
+INLINE void add_old(vec *sum, const float *p)
+{
+    vec old;
+    load(&old, p);
+    *sum += old;
+}
+
 INLINE void sums_store(struct sums *c, int rows, int blocks, int tail, const struct factor *f)
 {
-    for (int r = 0; r < rows; r++) {
+    const int packed = tail ? LANES / tail : 1;
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
         for (int k = 0; k < blocks; k++) {
             float *to = f->c + (size_t)r * f->c_row + (size_t)k * f->c_block;
-            vec old;
-            if (f->add) {
-                load(&old, to);
-                c->wide[r][k] += old;
-            }
+            if (f->add) add_old(&c->wide[r][k], to);
             store(to, &c->wide[r][k]);
         }
-        float *to = f->c_tail + (size_t)r * f->c_tail_row;
-        if (tail == 8) {
-            half old = {0};
-            if (f->add) memcpy(&old, to, sizeof old);
-            old += c->eight[r];
-            memcpy(to, &old, sizeof old);
-        } else if (tail == 4) {
-            quarter old = {0};
-            if (f->add) memcpy(&old, to, sizeof old);
-            old += c->four[r];
-            memcpy(to, &old, sizeof old);
+    if (!tail) return;
+#pragma GCC unroll 6
+    for (int k = 0; k < rows / packed; k++) {
+        float *to = f->c_tail + (size_t)(k * packed) * f->c_tail_row, all[LANES];
+        if (f->c_tail_row == (size_t)tail) { /* side by side */
+            store(to, &c->narrow[k]);
+            continue;
         }
+        store(all, &c->narrow[k]);
+        for (int r = 0; r < packed; r++, to += f->c_tail_row)
+            for (int q = 0; q < tail; q++)
+                to[q] = all[r * tail + q] + (f->add ? to[q] : 0.0f);
     }
 }
 
@@ -107,13 +157,13 @@ INLINE void by_tiles(int rows, int blocks, int tail, const struct factor *f)
     BY_TILES(rows, 1, 0)                                                                           \
     BY_TILES(rows, 1, 4)                                                                           \
     BY_TILES(rows, 1, 8)                                                                           \
-    BY_TILES(rows, 2, 0)
+    BY_TILES(rows, 2, 0)                                                                           \
+    BY_TILES(rows, 2, 4)                                                                           \
+    BY_TILES(rows, 2, 8)
 #define ALL(name)                                                                                  \
     {                                                                                              \
         {NULL, name##_0_4, name##_0_8}, {name##_1_0, name##_1_4, name##_1_8},                      \
-        {                                                                                          \
-            name##_2_0                                                                             \
-        }                                                                                          \
+            {name##_2_0, name##_2_4, name##_2_8},                                                  \
     }
 BY_TILES_ROWS(4)
 BY_TILES_ROWS(8)
@@ -128,16 +178,16 @@ static int wide_at_once(struct wino_layout l, int b)
     return l.full - b < 2 ? l.full - b : 2;
 }
 
-static int tail_with(struct wino_layout l, int blocks)
+static int tail_with(struct wino_layout l, int b, int blocks)
 {
-    return blocks < 2 ? l.tail : 0;
+    return b + blocks == l.full ? l.tail : 0;
 }
 
 void wino_product(int tiles, int in, int out, const float *v, struct wino_layout lv, const float *u,
                   float *m, struct wino_layout lm)
 {
     for (int b = 0; b < wino_blocks(out);) { /* outside: these weights stay in the L1 cache */
-        const int blocks = wide_at_once(lm, b), tail = tail_with(lm, blocks);
+        const int blocks = wide_at_once(lm, b), tail = tail_with(lm, b, blocks);
         struct factor f = {.a = v,
                            .a_tail = v + place_of(lv, lv.full, 0),
                            .a_block = lv.tiles * LANES,
@@ -151,7 +201,9 @@ void wino_product(int tiles, int in, int out, const float *v, struct wino_layout
                            .c_tail_row = (size_t)lm.tail,
                            .steps = in};
         for (int t = 0; t < tiles;) {
-            const int left = tiles - t, rows = left > 8 ? 12 : left > 4 ? 8 : 4;
+            const int left = tiles - t, rows = left > 8 && !(blocks == 2 && tail) ? 12
+                                               : left > 4                         ? 8
+                                                                                  : 4;
             tiles_by[rows / 4 - 1][blocks][tail / 4](&f);
             f.a += rows * LANES;
             f.a_tail += rows * lv.tail;
@@ -184,7 +236,9 @@ INLINE void by_channels(int rows, int step, int blocks, int tail, const struct f
     BY_CHANNELS(rows, step, 1, 0)                                                                  \
     BY_CHANNELS(rows, step, 1, 4)                                                                  \
     BY_CHANNELS(rows, step, 1, 8)                                                                  \
-    BY_CHANNELS(rows, step, 2, 0)
+    BY_CHANNELS(rows, step, 2, 0)                                                                  \
+    BY_CHANNELS(rows, step, 2, 4)                                                                  \
+    BY_CHANNELS(rows, step, 2, 8)
 BY_CHANNELS_STEP(4, 4)
 BY_CHANNELS_STEP(8, 8)
 BY_CHANNELS_STEP(8, 16)
@@ -199,7 +253,7 @@ static int back_part(int tiles, int c, int b, const float *v, struct wino_layout
                      struct wino_layout ld, bool add, float *du, size_t width)
 {
     const bool narrow = c / LANES >= lv.full;
-    const int blocks = wide_at_once(ld, b), tail = tail_with(ld, blocks);
+    const int blocks = wide_at_once(ld, b), tail = tail_with(ld, b, blocks);
     channels_by[narrow ? lv.tail / 4 : 0][blocks][tail / 4](
         &(struct factor){.a = v + place_of(lv, c / LANES, 0) + c % LANES,
                          .b = d + place_of(ld, b, 0),
