@@ -66,6 +66,49 @@ INLINE void load_apart(vec *v, const float *p, size_t apart, int lanes)
 #endif
 }
 
+/* 4 or 8 lanes each from p, p + apart, …: a narrow block of tiles side by side. */
+INLINE void load_narrow(vec *v, const float *p, ptrdiff_t apart, int tail)
+{
+#ifdef __AVX512DQ__
+    __m512 d = tail == 4 ? _mm512_broadcast_f32x4(_mm_loadu_ps(p))
+                         : _mm512_broadcast_f32x8(_mm256_loadu_ps(p));
+    if (tail == 4) {
+        d = _mm512_mask_broadcast_f32x4(d, 0x00f0, _mm_loadu_ps(p + apart));
+        d = _mm512_mask_broadcast_f32x4(d, 0x0f00, _mm_loadu_ps(p + 2 * apart));
+        d = _mm512_mask_broadcast_f32x4(d, 0xf000, _mm_loadu_ps(p + 3 * apart));
+    } else {
+        d = _mm512_mask_broadcast_f32x8(d, 0xff00, _mm256_loadu_ps(p + apart));
+    }
+    *v = (vec)d;
+#else
+    float all[LANES];
+    for (int k = 0; k < LANES; k += tail)
+        memcpy(all + k, p + k / tail * apart, (size_t)tail * sizeof(float));
+    load(v, all);
+#endif
+}
+
+INLINE void store_narrow(float *p, const vec *v, ptrdiff_t apart, int tail)
+{
+#ifdef __AVX512DQ__
+    const __m512 d = (__m512)*v;
+    if (tail == 4) {
+        _mm_storeu_ps(p, _mm512_castps512_ps128(d));
+        _mm_storeu_ps(p + apart, _mm512_extractf32x4_ps(d, 1));
+        _mm_storeu_ps(p + 2 * apart, _mm512_extractf32x4_ps(d, 2));
+        _mm_storeu_ps(p + 3 * apart, _mm512_extractf32x4_ps(d, 3));
+    } else {
+        _mm256_storeu_ps(p, _mm512_castps512_ps256(d));
+        _mm256_storeu_ps(p + apart, _mm512_extractf32x8_ps(d, 1));
+    }
+#else
+    float all[LANES];
+    store(all, v);
+    for (int k = 0; k < LANES; k += tail)
+        memcpy(p + k / tail * apart, all + k, (size_t)tail * sizeof(float));
+#endif
+}
+
 INLINE void store_some(float *p, const vec *v, int lanes)
 {
 #ifdef __AVX512F__
@@ -196,11 +239,23 @@ static struct source in_image(const struct source *s, int image)
     return t;
 }
 
-enum kind { PLAIN, BEHIND, JOINED, KINDS }; /* with nothing, behind a ReLU, in both maps */
+/* What a vector is made of: one tile's pixel, one in both maps, or those of a narrow block of 4 or
+ * 8 channels of as many tiles side by side as fill it; all but the second may lie behind a ReLU. */
+enum kind { PLAIN, BEHIND, JOINED, FOURS, FOURS_BEHIND, EIGHTS, EIGHTS_BEHIND, KINDS };
 
 static enum kind kind_of(const struct source *s)
 {
     return s->left ? JOINED : s->y ? BEHIND : PLAIN;
+}
+
+static enum kind narrow_kind(const struct source *s, int tail)
+{
+    return (tail == 4 ? FOURS : EIGHTS) + (s->y != NULL);
+}
+
+INLINE int tail_of(enum kind kind) /* 0: of a wide block */
+{
+    return kind >= EIGHTS ? 8 : kind >= FOURS ? 4 : 0;
 }
 
 /* What passes back through the ReLU that gave y: x where y > 0, slope x elsewhere. */
@@ -215,6 +270,15 @@ INLINE void pass_back(vec *x, const vec *y, float slope)
 #endif
 }
 
+INLINE void read_map(const struct source *s, const float *p, enum kind kind, vec *d)
+{
+    const int tail = tail_of(kind);
+    if (tail)
+        load_narrow(d, p, TILE * s->pixel, tail);
+    else
+        load_some(d, p, s->lanes);
+}
+
 INLINE void read_pixel(const struct source *s, int i, int j, enum kind kind, vec *d)
 {
     const ptrdiff_t at = i * s->row + j * s->pixel;
@@ -223,10 +287,10 @@ INLINE void read_pixel(const struct source *s, int i, int j, enum kind kind, vec
         load_between(d, s->x + at, s->split, s->lanes);
         return;
     }
-    load_some(d, s->x + at, s->lanes);
-    if (kind == BEHIND) {
+    read_map(s, s->x + at, kind, d);
+    if (kind == BEHIND || kind == FOURS_BEHIND || kind == EIGHTS_BEHIND) {
         vec y;
-        load_some(&y, s->y + at, s->lanes);
+        read_map(s, s->y + at, kind, &y);
         pass_back(d, &y, s->slope);
     }
 }
@@ -395,21 +459,33 @@ INLINE void gradient_half(const struct source *s, int i, int j, int first, bool 
 INPUT(inside, true, PLAIN)
 INPUT(inside_behind, true, BEHIND)
 INPUT(inside_joined, true, JOINED)
+INPUT(fours, true, FOURS)
+INPUT(fours_behind, true, FOURS_BEHIND)
+INPUT(eights, true, EIGHTS)
+INPUT(eights_behind, true, EIGHTS_BEHIND)
 INPUT(edge, false, PLAIN)
 INPUT(edge_behind, false, BEHIND)
 INPUT(edge_joined, false, JOINED)
 GRADIENT(inside, true, PLAIN)
 GRADIENT(inside_behind, true, BEHIND)
+GRADIENT(fours, true, FOURS)
+GRADIENT(fours_behind, true, FOURS_BEHIND)
+GRADIENT(eights, true, EIGHTS)
+GRADIENT(eights_behind, true, EIGHTS_BEHIND)
 GRADIENT(edge, false, PLAIN)
 GRADIENT(edge_behind, false, BEHIND)
 
-static input_fn *const inputs[2][KINDS] = {
-    {input_edge, input_edge_behind, input_edge_joined},
-    {input_inside, input_inside_behind, input_inside_joined}};
-static gradient_fn *const gradients[2][JOINED] = {{gradient_edge, gradient_edge_behind},
-                                                  {gradient_inside, gradient_inside_behind}};
+/* By whether all pixels are in the map */
+static input_fn *const inputs[2][KINDS] = {{input_edge, input_edge_behind, input_edge_joined},
+                                           {input_inside, input_inside_behind, input_inside_joined,
+                                            input_fours, input_fours_behind, input_eights,
+                                            input_eights_behind}};
+static gradient_fn *const gradients[2][KINDS] = {{gradient_edge, gradient_edge_behind},
+                                                 {gradient_inside, gradient_inside_behind, NULL,
+                                                  gradient_fours, gradient_fours_behind,
+                                                  gradient_eights, gradient_eights_behind}};
 
-/* The narrow last block of tiles side by side, as pixels of one tile of 16 channels. */
+/* The narrow last block of tiles anywhere, as pixels of one tile of 16 channels. */
 struct gathered {
     float x[WINO_POINTS][LANES], y[WINO_POINTS][LANES];
     struct source source;
@@ -444,13 +520,8 @@ INLINE void gather(const struct source *s, struct wino_layout l, const struct sp
                    int side, struct gathered *g)
 {
     const int out = (side - TILE) / 2, split = s->split; /* out: pixels around the tile */
-    bool whole = count * l.tail == LANES && s->lanes == l.tail;
-    for (int k = 0; k < count; k++)
-        whole = whole && all_inside(s, at[k].i - out, at[k].j - out, side);
-    if (!whole) {
-        memset(g->x, 0, sizeof g->x);
-        memset(g->y, 0, sizeof g->y);
-    }
+    memset(g->x, 0, sizeof g->x);
+    memset(g->y, 0, sizeof g->y);
     for (int k = 0; k < count; k++) {
         const struct spot first = {at[k].image, at[k].i - out, at[k].j - out};
         float *to = g->x[0] + k * l.tail;
@@ -484,22 +555,77 @@ static int spots(const struct wino_map *m, int from, int count, struct wino_layo
     return n;
 }
 
+/* Whether `count` tiles that follow each other fill a vector and are side by side, with all of
+ * their `side` x `side` pixels in the map. */
+static bool side_by_side(const struct wino_map *m, struct wino_layout l, const struct spot *at,
+                         int count, int side)
+{
+    const int out = (side - TILE) / 2, last = count - 1;
+    return count == group_of(l) && m->c % LANES == l.tail && at[0].image == at[last].image &&
+           at[0].i == at[last].i && at[0].i >= out && at[0].j >= out &&
+           at[0].i + TILE + out <= m->h && at[last].j + TILE + out <= m->w;
+}
+
+/* Pixels are fetched so many tiles ahead: between accesses to 36 places, processors do not see by
+ * themselves that rows of a map are read or written one after the other. */
+enum { AHEAD = 6 };
+
+/* What a tile needs of a map of so many channels, with `out` pixels around it. */
+INLINE void fetch_map(const struct wino_map *m, const float *x, ptrdiff_t channels, struct spot at,
+                      int out, bool to_write)
+{
+    const int top = at.i > out ? at.i - out : 0;
+    const int bottom = at.i + TILE + out < m->h ? at.i + TILE + out : m->h;
+    const ptrdiff_t row = (ptrdiff_t)m->w * channels;
+    const ptrdiff_t len = (m->w - at.j < TILE ? m->w - at.j : TILE) * channels;
+    x += ((ptrdiff_t)at.image * m->h + top) * row + at.j * channels;
+    for (int r = top; r < bottom; r++, x += row)
+        for (ptrdiff_t k = 0; k < len; k += LANES)
+            if (to_write)
+                __builtin_prefetch(x + k, 1);
+            else
+                __builtin_prefetch(x + k);
+}
+
+/* Of one map or two joined ones those that are not NULL, for tiles `AHEAD` behind these. */
+INLINE void fetch(const struct wino_map *m, const float *const x[2], const struct spot *at,
+                  int count, int out, bool to_write)
+{
+    for (int k = 0; k < count; k++) {
+        const struct spot later = {at[k].image, at[k].i, at[k].j + AHEAD * TILE};
+        if (later.j >= m->w) return;
+        if (x[0]) fetch_map(m, x[0], m->first, later, out, to_write);
+        if (x[1]) fetch_map(m, x[1], m->c - m->first, later, out, to_write);
+    }
+}
+
 /* A call takes so many blocks of channels of a tile before it goes on to the next. */
 enum { BLOCKS = 16 };
 
 struct sources { /* blocks from, …, end - 1 of a map */
     int from, end;
     struct source at[BLOCKS];
+    const float *x[2], *y; /* the maps */
 };
 
 static struct sources sources_of(const struct wino_map *m, const float *const x[2],
                                  struct wino_relu relu, int from)
 {
     const int left = wino_blocks(m->c) - from;
-    struct sources s = {.from = from, .end = from + (left < BLOCKS ? left : BLOCKS)};
+    struct sources s = {.from = from,
+                        .end = from + (left < BLOCKS ? left : BLOCKS),
+                        .x = {x[0], x[1]},
+                        .y = relu.y};
     for (int b = s.from; b < s.end; b++)
         s.at[b - from] = source_of(m, x, relu, b);
     return s;
+}
+
+INLINE void fetch_sources(const struct wino_map *m, const struct sources *s, const struct spot *at,
+                          int count, int out)
+{
+    fetch(m, s->x, at, count, out, false);
+    if (s->y) fetch(m, (const float *const[]){s->y, NULL}, at, count, out, false);
 }
 
 INLINE void input_tile(const struct source *s, struct spot at, float *to, size_t point)
@@ -524,6 +650,19 @@ INLINE void gradient_tile(const struct source *s, struct spot at, float *to, siz
     }
 }
 
+static void input_narrow(const struct wino_map *m, const struct source *s, const struct spot *at,
+                         int count, struct wino_layout l, float *to)
+{
+    struct gathered g;
+    if (!s->left && side_by_side(m, l, at, count, SIDE)) {
+        inputs[true][narrow_kind(s, l.tail)](s, at->image * s->h + at->i - 1, at->j - 1, to,
+                                             l.point);
+        return;
+    }
+    gather(s, l, at, count, SIDE, &g);
+    inputs[true][kind_of(&g.source)](&g.source, 0, 0, to, l.point);
+}
+
 static void input_blocks(const struct wino_map *m, const struct sources *s, int from, int count,
                          struct wino_layout l, int place, float *v)
 {
@@ -531,13 +670,12 @@ static void input_blocks(const struct wino_map *m, const struct sources *s, int 
     for (int t = 0; t < count; t += group_of(l)) {
         struct spot at[MOST_GROUP];
         const int n = spots(m, from + t, count - t, l, at);
+        if (s->from == 0) fetch_sources(m, s, at, n, 1);
         for (int k = 0; k < n; k++)
             for (int b = s->from; b < end; b++)
                 input_tile(&s->at[b - s->from], at[k], v + place_of(l, b, place + t + k), l.point);
-        if (end == s->end) continue;
-        struct gathered g;
-        gather(&s->at[end - s->from], l, at, n, SIDE, &g);
-        inputs[true][kind_of(&g.source)](&g.source, 0, 0, v + place_of(l, end, place + t), l.point);
+        if (end < s->end)
+            input_narrow(m, &s->at[end - s->from], at, n, l, v + place_of(l, end, place + t));
     }
 }
 
@@ -550,6 +688,19 @@ void wino_input(const struct wino_map *m, const float *const x[2], struct wino_r
     }
 }
 
+static void gradient_narrow(const struct wino_map *m, const struct source *s, const struct spot *at,
+                            int count, struct wino_layout l, float *to, float *sum)
+{
+    struct gathered g;
+    if (side_by_side(m, l, at, count, TILE)) {
+        gradients[true][narrow_kind(s, l.tail)](s, at->image * s->h + at->i, at->j, to, l.point,
+                                                sum);
+        return;
+    }
+    gather(s, l, at, count, TILE, &g);
+    gradients[true][kind_of(&g.source)](&g.source, 0, 0, to, l.point, sum);
+}
+
 static void gradient_blocks(const struct wino_map *m, const struct sources *s, int from, int count,
                             struct wino_layout l, int place, float *v, float *sum)
 {
@@ -557,15 +708,14 @@ static void gradient_blocks(const struct wino_map *m, const struct sources *s, i
     for (int t = 0; t < count; t += group_of(l)) {
         struct spot at[MOST_GROUP];
         const int n = spots(m, from + t, count - t, l, at);
+        if (s->from == 0) fetch_sources(m, s, at, n, 0);
         for (int k = 0; k < n; k++)
             for (int b = s->from; b < end; b++)
                 gradient_tile(&s->at[b - s->from], at[k], v + place_of(l, b, place + t + k),
                               l.point, sum + b * LANES);
-        if (end == s->end) continue;
-        struct gathered g;
-        gather(&s->at[end - s->from], l, at, n, TILE, &g);
-        gradients[true][kind_of(&g.source)](&g.source, 0, 0, v + place_of(l, end, place + t),
-                                            l.point, sum + end * LANES);
+        if (end < s->end)
+            gradient_narrow(m, &s->at[end - s->from], at, n, l, v + place_of(l, end, place + t),
+                            sum + end * LANES);
     }
 }
 
@@ -590,9 +740,22 @@ struct target { /* a tile of y, within one block of channels */
     ptrdiff_t pixel, row; /* floats from one to the next */
 };
 
+/* What becomes of a vector: a pixel of a tile, of one that the edge of the map cuts, or of a narrow
+ * block of tiles side by side. */
+enum fate { WHOLE, CUT, TO_FOURS, TO_EIGHTS };
+
+INLINE void put(const struct target *to, int r, int q, enum fate fate, const vec *x)
+{
+    float *p = to->y + r * to->row + q * to->pixel;
+    if (fate == TO_FOURS || fate == TO_EIGHTS)
+        store_narrow(p, x, TILE * to->pixel, fate == TO_FOURS ? 4 : 8);
+    else if (fate == WHOLE || (r < to->rows && q < to->cols))
+        store_some(p, x, to->to);
+}
+
 /* Rows `first` and first + 2, which share their terms */
 INLINE void output_half(const float *v, size_t point, int first, const vec *add, float slope,
-                        bool whole, const struct target *to)
+                        enum fate fate, const struct target *to)
 {
     vec e[2][SIDE];
 #pragma GCC unroll 6
@@ -614,25 +777,25 @@ INLINE void output_half(const float *v, size_t point, int first, const vec *add,
         for (int q = 0; q < TILE; q++) {
             f[q] += *add;
             relu(&f[q], slope);
-            if (whole || (r < to->rows && q < to->cols))
-                store_some(to->y + r * to->row + q * to->pixel, &f[q], to->to);
+            put(to, r, q, fate, &f[q]);
         }
     }
 }
 
-__attribute__((noinline)) static void output_whole(const float *v, size_t point, const vec *add,
-                                                   float slope, const struct target *to)
-{
-    output_half(v, point, 0, add, slope, true, to);
-    output_half(v, point, 1, add, slope, true, to);
-}
+typedef void output_fn(const float *v, size_t point, const vec *add, float slope,
+                       const struct target *to);
 
-__attribute__((noinline)) static void output_edge(const float *v, size_t point, const vec *add,
-                                                  float slope, const struct target *to)
-{
-    output_half(v, point, 0, add, slope, false, to);
-    output_half(v, point, 1, add, slope, false, to);
-}
+#define OUTPUT(name, fate)                                                                         \
+    __attribute__((noinline)) static void output_##name(                                           \
+        const float *v, size_t point, const vec *add, float slope, const struct target *to)        \
+    {                                                                                              \
+        output_half(v, point, 0, add, slope, fate, to);                                            \
+        output_half(v, point, 1, add, slope, fate, to);                                            \
+    }
+OUTPUT(whole, WHOLE)
+OUTPUT(cut, CUT)
+OUTPUT(fours, TO_FOURS)
+OUTPUT(eights, TO_EIGHTS)
 
 /* The tile at the first pixel of all. */
 static struct target target_of(const struct wino_map *m, float *const y[2], int which, int block)
@@ -706,45 +869,71 @@ INLINE void output_tile(const struct wino_map *m, const float *v, size_t point,
     } else if (s->main.y) {
         const struct target to = move_to(m, &s->main, *at);
         const bool whole = to.rows == TILE && to.cols == TILE;
-        (whole ? output_whole : output_edge)(v, point, &s->add, slope, &to);
+        (whole ? output_whole : output_cut)(v, point, &s->add, slope, &to);
     }
 }
 
-static void output_blocks(const struct wino_map *m, const float *v, struct wino_layout l, int place,
-                          int first, int end, const struct sink *s, int from, int count,
+static void output_narrow(const struct wino_map *m, const float *v, struct wino_layout l,
+                          const struct sink *s, const vec *add, const struct spot *at, int count,
                           float slope)
 {
-    const int wide = end < l.full ? end : l.full;
-    vec many; /* added to a narrow block, for each tile */
-    if (end > wide) {
-        float all[LANES];
-        memcpy(all, &s[wide - first].add, sizeof all);
-        for (int k = l.tail; k < LANES; k++)
-            all[k] = all[k - l.tail];
-        load(&many, all);
+    if (s->left.y || s->main.from > 0 || !side_by_side(m, l, at, count, TILE)) {
+        output_shared(m, v, l.point, s, add, at, count, l.tail, slope);
+    } else if (s->main.y) {
+        const struct target to = move_to(m, &s->main, *at);
+        (l.tail == 4 ? output_fours : output_eights)(v, l.point, add, slope, &to);
     }
+}
+
+struct sinks { /* blocks from, …, end - 1 of a map */
+    int from, end;
+    struct sink at[BLOCKS];
+    vec many; /* added to a narrow block, for each tile */
+    float *const *y;
+    float slope;
+};
+
+static void sinks_make(const struct wino_map *m, float *const y[2], int from, struct wino_layout l,
+                       const float *bias, float slope, struct sinks *s)
+{
+    const int left = wino_blocks(m->c) - from;
+    float all[LANES];
+    *s = (struct sinks){
+        .from = from, .end = from + (left < BLOCKS ? left : BLOCKS), .y = y, .slope = slope};
+    for (int b = s->from; b < s->end; b++)
+        sink_make(m, y, b, bias, &s->at[b - from]);
+    if (s->end <= l.full) return;
+    memcpy(all, &s->at[l.full - from].add, sizeof all);
+    for (int k = l.tail; k < LANES; k++)
+        all[k] = all[k - l.tail];
+    load(&s->many, all);
+}
+
+static void output_blocks(const struct wino_map *m, const float *v, struct wino_layout l, int place,
+                          const struct sinks *s, int from, int count)
+{
+    const int wide = s->end < l.full ? s->end : l.full;
     for (int t = 0; t < count; t += group_of(l)) {
         struct spot at[MOST_GROUP];
         const int n = spots(m, from + t, count - t, l, at);
+        if (s->from == 0) fetch(m, (const float *const *)s->y, at, n, 0, true);
         for (int k = 0; k < n; k++)
-            for (int b = first; b < wide; b++)
-                output_tile(m, v + place_of(l, b, place + t + k), l.point, &s[b - first], &at[k],
-                            slope);
-        if (end > wide)
-            output_shared(m, v + place_of(l, wide, place + t), l.point, &s[wide - first], &many, at,
-                          n, l.tail, slope);
+            for (int b = s->from; b < wide; b++)
+                output_tile(m, v + place_of(l, b, place + t + k), l.point, &s->at[b - s->from],
+                            &at[k], s->slope);
+        if (s->end > wide)
+            output_narrow(m, v + place_of(l, wide, place + t), l, &s->at[wide - s->from], &s->many,
+                          at, n, s->slope);
     }
 }
 
 void wino_output(const struct wino_map *m, const float *v, struct wino_layout l, int place,
                  int from, int count, const float *bias, float slope, float *const y[2])
 {
-    for (int first = 0; first < wino_blocks(m->c); first += BLOCKS) {
-        struct sink s[BLOCKS];
-        const int left = wino_blocks(m->c) - first, end = first + (left < BLOCKS ? left : BLOCKS);
-        for (int b = first; b < end; b++)
-            sink_make(m, y, b, bias, &s[b - first]);
-        output_blocks(m, v, l, place, first, end, s, from, count, slope);
+    for (int b = 0; b < wino_blocks(m->c); b += BLOCKS) {
+        struct sinks s;
+        sinks_make(m, y, b, l, bias, slope, &s);
+        output_blocks(m, v, l, place, &s, from, count);
     }
 }
 
