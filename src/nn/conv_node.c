@@ -3,8 +3,8 @@
 #include "base/mem.h"
 #include "nn/concat.h"
 
-const struct conv_kernel *const conv_kernels[] = {&conv_bf16,      &conv_bf16_split, &conv_winograd,
-                                                  &conv_pointwise, &conv_direct,     NULL};
+const struct conv_kernel *const conv_kernels[] = {&conv_winograd,  &conv_bf16,   &conv_bf16_split,
+                                                  &conv_pointwise, &conv_direct, NULL};
 
 const char *const nn_precisions[] = {[NN_FP32] = "fp32",
                                      [NN_FP32_WHOLE] = "fp32-whole",
@@ -44,10 +44,10 @@ static struct conv_conf complete(const struct node *n, struct conv_conf c)
     return c;
 }
 
-static const struct conv_kernel *kernel_for(const struct conv_conf *c)
+const struct conv_kernel *conv_kernel_for(const struct conv_conf *c, enum dn_isa isa)
 {
     const struct conv_kernel *const *k = conv_kernels;
-    while (!(*k)->takes(c, dn_isa()))
+    while (!(*k)->takes(c, isa))
         k++;
     return *k;
 }
@@ -55,14 +55,14 @@ static const struct conv_kernel *kernel_for(const struct conv_conf *c)
 bool conv_node_applies_norm(const struct node *n, struct conv_conf c)
 {
     c = complete(n, c);
-    return kernel_for(&c)->applies_norm;
+    return conv_kernel_for(&c, dn_isa())->applies_norm;
 }
 
 int conv_node_plan(struct node *n, struct conv_conf c, struct err *e)
 {
     struct conv_state *s = n->state;
     c = complete(n, c);
-    s->kernel = kernel_for(&c);
+    s->kernel = conv_kernel_for(&c, dn_isa());
     struct conv_need need = {0};
     if (!(s->k = s->kernel->make(&c, dn_isa(), n->dn, &need, e)))
         return err_wrap(e, "%dx%d convolution of %d x %d x %d x %d to %d channels", c.side, c.side,

@@ -40,7 +40,7 @@
             "the accuracy of float32; fp32-whole, the fastest that do not split its numbers "      \
             "for AMX; fp32-direct, plain sums of float32 products, to compare with; "              \
             "bf16, factors rounded to 8 bits and sums in float32, faster "                         \
-            "where the processor has such products (elsewhere it is fp32). Weights, "              \
+            "with AMX (without, most convolutions are as in fp32). Weights, "                      \
             "activations, gradients and statistics of normalisation are float32 in any case"),     \
         CFG_GROUP(struct fit_conf, adam, adam_fields, "optimiser"),                                \
         CFG_GROUP(struct fit_conf, schedule, schedule_fields, "learning rate over time")

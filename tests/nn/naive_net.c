@@ -127,12 +127,12 @@ const double *naive_net_output(const struct naive_net *net, struct shape *s)
     return net->y[v];
 }
 
-/* What a convolution multiplies, in memory of its own. */
-static double *factor(const struct naive_net *net, size_t n, const double *x)
+/* What the convolution of step i multiplies, in memory of its own. */
+static double *factor(const struct naive_net *net, int i, size_t n, const double *x)
 {
     double *f = zeros(n);
-    for (size_t i = 0; i < n; i++)
-        f[i] = net->bf16 ? naive_bf16(x[i]) : x[i];
+    for (size_t k = 0; k < n; k++)
+        f[k] = net->bf16[i] ? naive_bf16(x[k]) : x[k];
     return f;
 }
 
@@ -142,7 +142,7 @@ static void conv_forward(const struct naive_net *net, int i)
     const struct shape s = net->shape[i - t->a];
     const struct naive_param *p = &net->param[net->weight[i]];
     const double *b = t->affine ? p[1].val : NULL;
-    double *x = factor(net, shape_len(s), net->y[i - t->a]), *w = factor(net, p->len, p->val);
+    double *x = factor(net, i, shape_len(s), net->y[i - t->a]), *w = factor(net, i, p->len, p->val);
     if (t->kind == NAIVE_CONV)
         naive_conv(s, t->filters, t->side, x, w, b, net->y[i + 1]);
     else
@@ -156,8 +156,8 @@ static void conv_backward(const struct naive_net *net, int i)
     const struct naive_step *t = &net->step[i];
     const struct shape s = net->shape[i - t->a], out = net->shape[i + 1];
     const struct naive_param *p = &net->param[net->weight[i]];
-    double *x = factor(net, shape_len(s), net->y[i - t->a]), *w = factor(net, p->len, p->val);
-    double *dy = factor(net, shape_len(out), net->dy[i + 1]), *dx = net->dy[i - t->a];
+    double *x = factor(net, i, shape_len(s), net->y[i - t->a]), *w = factor(net, i, p->len, p->val);
+    double *dy = factor(net, i, shape_len(out), net->dy[i + 1]), *dx = net->dy[i - t->a];
     if (t->kind == NAIVE_CONV)
         naive_conv_back(s, t->filters, t->side, x, w, dy, dx, p->grad, NULL);
     else

@@ -85,9 +85,21 @@ struct graph *twin_graph(const struct naive_step *steps, struct shape input)
     return g;
 }
 
-static bool multiplies_bf16(enum nn_precision precision)
+static bool multiplies_bf16(const struct naive_net *net, int i, enum nn_precision precision)
 {
-    return conv_bf16.takes(&(struct conv_conf){.side = 1, .precision = precision}, dn_isa());
+    const struct naive_step *t = &net->step[i];
+    const struct shape x = net->shape[i - t->a];
+    const bool up = t->kind == NAIVE_DECONV;
+    if (!up && t->kind != NAIVE_CONV) return false;
+    const struct conv_conf c = {.n = x.n,
+                                .h = x.h,
+                                .w = x.w,
+                                .in = x.c,
+                                .out = net->shape[i + 1].c,
+                                .side = up ? 2 : t->side,
+                                .up = up,
+                                .precision = precision};
+    return conv_kernel_for(&c, dn_isa()) == &conv_bf16;
 }
 
 struct twin twin_new(const struct naive_step *steps, const struct unet_conf *conf,
@@ -106,7 +118,8 @@ struct twin twin_new(const struct naive_step *steps, const struct unet_conf *con
         t.graph = twin_graph(steps, input);
     }
     t.naive = naive_net_new(steps, input);
-    t.naive->bf16 = multiplies_bf16(precision);
+    for (int i = 0; i < t.naive->n; i++)
+        t.naive->bf16[i] = multiplies_bf16(t.naive, i, precision);
     t.margin = precision == NN_FP32 ? 3e-5 : 1e-6;
     t.params = params_new(t.graph, &e);
     if (!t.params) fail_msg("params_new: %s", e.text);
@@ -220,7 +233,7 @@ double twin_condition(struct twin *t)
     struct rng r = rng_make(0, RNG_TEST, 2, 0);
     double worst = 0;
     b->single = true;
-    b->bf16 = a->bf16;
+    memcpy(b->bf16, a->bf16, sizeof b->bf16);
     for (int p = 0; p < a->nparams; p++)
         for (size_t i = 0; i < a->param[p].len; i++)
             b->param[p].val[i] = a->param[p].val[i] * (1 + (rng_below(&r, 2) ? 0x1p-24 : -0x1p-24));
