@@ -21,6 +21,7 @@ enum {
     MOST_VECS = 5,         /* columns of a block / 16, beside which 5 rows fill the registers */
     MOST_ROWS = 12,        /* of a block */
     LEAST_PIXELS = 60,     /* at a time; a multiple of most numbers of rows */
+    AHEAD = 16,            /* pixels of dy and y that are fetched */
     MOST_PARTS = 16,       /* of an image forward, of the batch backward; */
     LEAST_PARTS = 4,       /* there fewer, where the gradients of so many would take */
     PARTS_BYTES = 4 << 20, /* more than that */
@@ -72,22 +73,28 @@ INLINE void multiply(int rows, int vecs, const struct block *k)
 {
     const size_t a_row = k->p->a_row, a_step = k->p->a_step, c_row = k->p->c_row;
     const float *a = k->a, *b = k->b;
-    __m512 sum[MOST_ROWS][MOST_VECS];
+    __m512 sum[MOST_ROWS][MOST_VECS]; /* in registers: all loops over it are unrolled */
+#pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
+#pragma GCC unroll 5
         for (int v = 0; v < vecs; v++)
             sum[r][v] = _mm512_setzero_ps();
     for (int s = 0; s < k->p->steps; s++, a += a_step, b += k->b_step) {
         __m512 right[MOST_VECS];
+#pragma GCC unroll 5
         for (int v = 0; v < vecs; v++)
             right[v] = _mm512_loadu_ps(b + v * LANES);
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
             const __m512 left = _mm512_set1_ps(a[(size_t)r * a_row]);
+#pragma GCC unroll 5
             for (int v = 0; v < vecs; v++)
                 sum[r][v] = _mm512_fmadd_ps(left, right[v], sum[r][v]);
         }
     }
+#pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
+#pragma GCC unroll 5
         for (int v = 0; v < vecs; v++) {
             const __mmask16 in = v == vecs - 1 ? k->last : 0xffff;
             float *to = k->c + (size_t)r * c_row + v * LANES;
@@ -294,6 +301,7 @@ INLINE void give_vector(const struct pointwise *p, int from, int count, size_t r
         v = _mm512_add_ps(v, b);
         const __mmask16 below = _mm512_cmp_ps_mask(v, none, _CMP_LT_OQ); /* no NaN is */
         v = _mm512_mask_mul_ps(v, below, v, slope);
+        __builtin_prefetch(to + AHEAD * len, 1);
         _mm512_mask_storeu_ps(to, in, v);
         sum = _mm512_add_ps(sum, v);
         squares = _mm512_fmadd_ps(v, v, squares);
@@ -318,6 +326,7 @@ INLINE void bring_vector(const struct pointwise *p, int from, int count, size_t 
     size_t place = run_at(p, from) + run * row + k;
     int column = from % p->conf.w;
     for (int i = 0; i < count; i++, place += len) {
+        __builtin_prefetch(dy + place + AHEAD * len);
         __m512 v = _mm512_maskz_loadu_ps(in, dy + place);
         if (p->conf.slope != 1.0f) {
             const __m512 before = _mm512_maskz_loadu_ps(in, y + place);
