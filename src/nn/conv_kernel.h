@@ -65,7 +65,7 @@ struct conv_kernel {
 };
 
 extern const struct conv_kernel conv_bf16, conv_bf16_split, conv_winograd, conv_pointwise,
-    conv_direct;
+    conv_thin, conv_direct;
 extern const struct conv_kernel *const conv_kernels[]; /* NULL-ended; the last takes everything */
 const struct conv_kernel *conv_kernel_for(const struct conv_conf *c, enum dn_isa isa);
 

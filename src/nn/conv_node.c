@@ -3,8 +3,8 @@
 #include "base/mem.h"
 #include "nn/concat.h"
 
-const struct conv_kernel *const conv_kernels[] = {&conv_winograd,  &conv_bf16,   &conv_bf16_split,
-                                                  &conv_pointwise, &conv_direct, NULL};
+const struct conv_kernel *const conv_kernels[] = {
+    &conv_winograd, &conv_bf16, &conv_bf16_split, &conv_pointwise, &conv_thin, &conv_direct, NULL};
 
 const char *const nn_precisions[] = {[NN_FP32] = "fp32",
                                      [NN_FP32_WHOLE] = "fp32-whole",

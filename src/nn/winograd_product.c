@@ -104,9 +104,23 @@ INLINE void add_old(vec *sum, const float *p)
     *sum += old;
 }
 
+/* The rows of a pack, `row` floats apart. */
+INLINE void store_pack(const vec *pack, int tail, float *to, size_t row, bool add)
+{
+    float all[LANES];
+    if (row == (size_t)tail) { /* side by side, and new */
+        store(to, pack);
+        return;
+    }
+    store(all, pack);
+    for (int k = 0; k < LANES; k++) {
+        float *at = to + (size_t)(k / tail) * row + k % tail;
+        *at = all[k] + (add ? *at : 0.0f);
+    }
+}
+
 INLINE void sums_store(struct sums *c, int rows, int blocks, int tail, const struct factor *f)
 {
-    const int packed = tail ? LANES / tail : 1;
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
@@ -115,19 +129,11 @@ INLINE void sums_store(struct sums *c, int rows, int blocks, int tail, const str
             if (f->add) add_old(&c->wide[r][k], to);
             store(to, &c->wide[r][k]);
         }
-    if (!tail) return;
+    const int packed = tail ? LANES / tail : 1, packs = tail ? rows / packed : 0;
 #pragma GCC unroll 6
-    for (int k = 0; k < rows / packed; k++) {
-        float *to = f->c_tail + (size_t)(k * packed) * f->c_tail_row, all[LANES];
-        if (f->c_tail_row == (size_t)tail) { /* side by side */
-            store(to, &c->narrow[k]);
-            continue;
-        }
-        store(all, &c->narrow[k]);
-        for (int r = 0; r < packed; r++, to += f->c_tail_row)
-            for (int q = 0; q < tail; q++)
-                to[q] = all[r * tail + q] + (f->add ? to[q] : 0.0f);
-    }
+    for (int k = 0; k < packs; k++)
+        store_pack(&c->narrow[k], tail, f->c_tail + (size_t)(k * packed) * f->c_tail_row,
+                   f->c_tail_row, f->add);
 }
 
 /* Rows are tiles, the sum runs along them. */
