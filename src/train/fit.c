@@ -72,7 +72,8 @@ static int unhealthy(const struct trainer *t, const struct batch *b, const char 
             samples);
     return err_hint(e,
                     "the last checkpoint is intact; look at those images, or lower fit.adam.lr or "
-                    "set fit.clip and train in another run directory");
+                    "set fit.clip and train in another run directory, where fit.initial can be a "
+                    "checkpoint of this one");
 }
 
 static int check_health(struct trainer *t, const struct batch *b, struct err *e)
@@ -289,7 +290,8 @@ int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct
     bool cut = false;
     int bad = trainer_init(&t, e);
     const bool ended = !bad && finished(&t) && !validation_due(&t);
-    if (!bad && !ended) bad = record_plan(run, cli, step_plan(t.step), t.precision, t.at.step, e);
+    if (!bad && !ended)
+        bad = record_plan(run, cli, step_plan(t.step), t.precision, &t.initial, t.at.step, e);
     bad = bad || loop(&t, e) || explain(&t, e);
     if (!bad && !t.scored) bad = measure(&t, &cut, e); /* of a training that had ended before */
     if (!bad && !cut) report(&t);

@@ -15,6 +15,7 @@ struct fit_conf {
     int validate_every;    /* steps; 0: by epochs */
     int validate_epochs;   /* epochs between validations */
     int patience;          /* validations without a better loss before stopping; 0: never */
+    const char *initial;   /* checkpoint to take the first weights from; "": random ones */
     int loss;              /* enum loss_kind */
     struct ssfd_loss_conf ssfd;
     double clip;      /* largest norm of the gradient; 0: any */
@@ -37,6 +38,9 @@ const char *const *fit_may_change(const struct fit_conf *c);
 /* Cross-field checks that need no data. */
 int fit_check(const struct fit_conf *c, const struct unet_conf *unet, int height, int width,
               struct err *e);
+/* Whether the checkpoints it would read are there and fit: before hours of work on references. */
+int fit_check_checkpoints(const struct fit_conf *c, const char *task, const struct unet_conf *unet,
+                          bool resume, struct err *e);
 int fit_batch(const struct fit_conf *c); /* images a step */
 struct loss_conf fit_loss(const struct fit_conf *c);
 /* The precision in force; a warning on stderr where it is not the one asked for. */

@@ -1,4 +1,5 @@
 #include "train/fit.h"
+#include "train/initial.h"
 
 #define LENGTH_FIELDS(epochs_default)                                                              \
     CFG_INT(struct fit_conf, batch, "4", 1, 1024, "images", "images of a batch"),                  \
@@ -16,9 +17,14 @@
                 "stop after so many without a better loss; 0: never")
 
 #define LOSS_FIELDS                                                                                \
-    CFG_CHOICE(struct fit_conf, loss, "l2", loss_kinds,                                            \
-               "l2: mean squared error over all pixels and channels; l1: mean absolute error, of " \
-               "complex images mean modulus of the error")
+    CFG_TEXT(struct fit_conf, initial, "",                                                         \
+             "checkpoint of another run (best.h5, last.h5) whose weights this one begins with, "   \
+             "and nothing else of it: of the same network, images may be of another size; "        \
+             "empty: random weights"),                                                             \
+        CFG_CHOICE(                                                                                \
+            struct fit_conf, loss, "l2", loss_kinds,                                               \
+            "l2: mean squared error over all pixels and channels; l1: mean absolute error, of "    \
+            "complex images mean modulus of the error")
 
 #define OTHER_FIELDS(schedule_fields)                                                              \
     CFG_REAL(struct fit_conf, clip, "0", 0, 1e30, "",                                              \
@@ -83,6 +89,16 @@ int fit_check(const struct fit_conf *c, const struct unet_conf *unet, int height
             height, width, unet->levels - 1, m);
     return err_hint(e, "set data.height to %d and data.width to %d: images are zero-padded to that",
                     (height + m - 1) / m * m, (width + m - 1) / m * m);
+}
+
+int fit_check_checkpoints(const struct fit_conf *c, const char *task, const struct unet_conf *unet,
+                          bool resume, struct err *e)
+{
+    const struct loss_conf loss = fit_loss(c);
+    return net_check(&loss, e) ||
+                   (*c->initial && !resume && initial_check(c->initial, task, unet, e))
+               ? -1
+               : 0;
 }
 
 int fit_batch(const struct fit_conf *c)

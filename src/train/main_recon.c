@@ -93,9 +93,8 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     struct run dir = {.lock = -1};
     struct sets sets = {0};
     struct recon *recon = NULL;
-    const struct loss_conf loss = fit_loss(&c->fit);
     int bad =
-        net_check(&loss, e) ||
+        fit_check_checkpoints(&c->fit, "recon", &c->network, cli->resume, e) ||
         run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change(&c->fit), e) ||
         sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
         !(recon = recon_new(from, &c->augment, &c->network, &sets.train, &sets.validation, e));

@@ -58,7 +58,8 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     struct run dir = {.lock = -1};
     struct sets sets = {0};
     struct ssl *ssl = NULL;
-    int bad = run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change(&c->fit), e) ||
+    int bad = fit_check_checkpoints(&c->fit, "ssl", &c->network, cli->resume, e) ||
+              run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change(&c->fit), e) ||
               sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
               !(ssl = ssl_new(&c->patches, &c->augment, &c->network, c->seed, &sets.train,
                               &sets.validation, e)) ||

@@ -18,6 +18,33 @@ const struct cfg_field ssfd_loss_fields[] = {
              "features after the ReLU of this convolution: conv1, conv2, … or blockB_reluR"),
     CFG_END};
 
+static void print_value(const struct cfg_field *f, const void *conf, char *text, size_t size)
+{
+    const void *at = (const char *)conf + f->offset;
+    if (f->type == CFG_TYPE_REAL)
+        snprintf(text, size, "%.15g", *(const double *)at);
+    else if (f->type == CFG_TYPE_BOOL)
+        snprintf(text, size, "%s", *(const bool *)at ? "true" : "false");
+    else if (f->type == CFG_TYPE_CHOICE)
+        snprintf(text, size, "%s", f->choices[*(const int *)at]);
+    else
+        snprintf(text, size, "%d", *(const int *)at);
+}
+
+bool net_differs(const struct unet_conf *theirs, const struct unet_conf *here, char *what,
+                 size_t size)
+{
+    char was[32], is[32];
+    for (const struct cfg_field *f = unet_recon_fields; f->key; f++) { /* all there are */
+        print_value(f, theirs, was, sizeof was);
+        print_value(f, here, is, sizeof is);
+        if (!strcmp(was, is)) continue;
+        snprintf(what, size, "%s is %s, here %s", f->key, was, is);
+        return true;
+    }
+    return false;
+}
+
 /* The features of image x (complex, or a magnitude), named "VALUES.TAP". */
 static int encode(struct graph *g, const struct unet_conf *encoder, int x, int channels,
                   const char *values, const char *tap)

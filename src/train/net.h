@@ -24,6 +24,10 @@ struct loss_conf {
     struct ssfd_loss_conf ssfd;
 };
 
+/* Whether two networks differ, and in what first: "filters is 20, here 32", by the name of the key.
+ */
+bool net_differs(const struct unet_conf *theirs, const struct unet_conf *here, char *what,
+                 size_t size);
 /* Whether the encoder that the loss asks for, if any, is there: before hours of work on references.
  */
 int net_check(const struct loss_conf *loss, struct err *e);

@@ -5,6 +5,7 @@
 #include "base/par.h"
 #include "nn/dn.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,13 +168,23 @@ static void add_resumption(const struct cli *cli, json_t *record, json_t *is, ui
     json_array_append_new(list, entry);
 }
 
+static json_t *source_of(const struct initial *initial)
+{
+    char checksum[20];
+    snprintf(checksum, sizeof checksum, "%016" PRIx64, initial->checksum);
+    return json_pack("{s:s s:s s:I}", "checkpoint", initial->path, "checksum", checksum, "step",
+                     (json_int_t)initial->step);
+}
+
 int record_plan(const struct run *r, const struct cli *cli, const struct plan *p,
-                enum nn_precision precision, uint64_t step, struct err *e)
+                enum nn_precision precision, const struct initial *initial, uint64_t step,
+                struct err *e)
 {
     json_t *record = get(r), *is = facts(p, precision);
     if (cli->resume)
         add_resumption(cli, record, is, step);
     else
         json_object_update_new(record, is);
+    if (initial->path) json_object_set_new(record, "initial", source_of(initial));
     return put(r, record, e);
 }

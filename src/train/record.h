@@ -1,6 +1,11 @@
 /* run.json: with what a training is computed, on which its bits depend. From the start on: program,
  * machine, seed, threads, the instructions in use (isa), oneDNN, the precision in force, and the
- * kernels of the convolutions with how many use each. Resumptions add
+ * kernels of the convolutions with how many use each; and, where fit.initial gave the first
+ * weights,
+ *
+ *     initial       the checkpoint, its checksum, and the step after which it was saved
+ *
+ * Resumptions add
  *
  *     resumptions   how many there were
  *     differed      which of these ever differed from the start: that stays in the weights
@@ -11,6 +16,7 @@
 
 #include "base/cli.h"
 #include "nn/plan.h"
+#include "train/initial.h"
 #include "train/run.h"
 
 enum { RESUMPTIONS_KEPT = 16 };
@@ -20,4 +26,5 @@ int record_start(const struct run *r, const struct cli *cli, uint64_t seed, stru
 /* To be called once before the first step, which is `step` + 1. In a resumed run, compares with the
  * start, and warns on stderr of what differs. */
 int record_plan(const struct run *r, const struct cli *cli, const struct plan *p,
-                enum nn_precision precision, uint64_t step, struct err *e);
+                enum nn_precision precision, const struct initial *initial, uint64_t step,
+                struct err *e);

@@ -15,23 +15,16 @@ static struct pace make_pace(const struct task *task, const struct fit_conf *c)
                                        .every_epochs = (uint64_t)c->validate_epochs});
 }
 
-/* Parameters of the same shapes are not enough: groups and dropout leave no trace in them. */
-static bool same_network(const struct ckpt_info *a, const struct ckpt_info *b)
-{
-    const struct unet_conf *u = &a->unet, *v = &b->unet;
-    return !strcmp(a->task, b->task) && a->height == b->height && a->width == b->width &&
-           u->in_channels == v->in_channels && u->out_channels == v->out_channels &&
-           u->filters == v->filters && u->levels == v->levels && u->block == v->block &&
-           u->groups == v->groups && u->dropout == v->dropout && u->residual == v->residual &&
-           u->data_consistency == v->data_consistency;
-}
-
 /* Whether a state is one of this training, which begins as `fresh`. */
 static int check_state(const char *path, const struct ckpt_info *fresh, const struct ckpt_info *at,
                        struct err *e)
 {
-    if (!same_network(fresh, at))
-        return err_set(e, ERR_DATA, "%s is a checkpoint of another network or task", path);
+    char what[160] = "";
+    /* Parameters of the same shapes are not enough: groups and dropout leave no trace in them. */
+    if (net_differs(&at->unet, &fresh->unet, what, sizeof what) || strcmp(fresh->task, at->task) ||
+        fresh->height != at->height || fresh->width != at->width)
+        return err_set(e, ERR_DATA, "%s is a checkpoint of another network or task%s%s", path,
+                       *what ? ": " : "", what);
     if (fresh->images != at->images) {
         err_set(e, ERR_DATA,
                 "the scans behind data.train and data.validation are not those the "
@@ -61,6 +54,9 @@ static int make_network(struct trainer *t, struct err *e)
     if (!(t->graph = net_graph(&t->task->unet, &loss, e))) return -1;
     t->params = net_params(t->graph, &t->task->unet, &loss, t->seed, &t->at.encoder, e);
     if (!t->params) return -1;
+    if (*t->conf->initial && !t->cli->resume &&
+        initial_load(&t->initial, t->conf->initial, t->task->name, &t->task->unet, t->params, e))
+        return -1;
     return t->conf->average > 0.0 ? params_average_begin(t->params, e) : 0;
 }
 

@@ -7,6 +7,7 @@
 #include "nn/step.h"
 #include "train/blame.h"
 #include "train/fit.h"
+#include "train/initial.h"
 #include "train/insight.h"
 #include "train/pace.h"
 #include "train/states.h"
@@ -29,8 +30,9 @@ struct trainer {
     struct validation *validation;
     struct named_source source;
     struct loader *loader;
-    struct ckpt_info at; /* what a checkpoint says besides the weights */
-    double loss, norm;   /* of the last step, and of its gradient */
+    struct initial initial; /* where the weights came from, in a new training */
+    struct ckpt_info at;    /* what a checkpoint says besides the weights */
+    double loss, norm;      /* of the last step, and of its gradient */
     double scores[TASK_MAX_SCORES];
     bool scored; /* by this process */
     struct timing time;

@@ -1,10 +1,13 @@
 /* The training loop on a made-up task: it learns, it repeats bit for bit, it survives an
  * interruption, and it never destroys what is there. */
+#include "base/hash.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/stop.h"
 #include "toy.h"
+#include "train/initial.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -347,6 +350,120 @@ static void sizes_that_cannot_be_halved_are_refused(void **state)
     assert_non_null(strstr(e.hint, "192"));
 }
 
+/* ---- weights of another training ---- */
+
+static const char *path_of(const char *name, const char *file)
+{
+    static char path[2][300];
+    static int turn;
+    turn = !turn;
+    snprintf(path[turn], sizeof path[turn], "%s/%s/%s", folder, name, file);
+    return path[turn];
+}
+
+/* "fit.initial=…" */
+static const char *initial(const char *name, const char *file)
+{
+    static char set[340];
+    snprintf(set, sizeof set, "fit.initial=%s", path_of(name, file));
+    return set;
+}
+
+/* At a rate of 0 the weights stay as they began. */
+static void it_begins_with_weights_of_another(void **state)
+{
+    (void)state;
+    static const char *const source[] = {"fit.average=0", "fit.average=0.9"};
+    for (int k = 0; k < 2; k++) {
+        const char *name = k ? "source-averaged" : "source", *to = k ? "still-averaged" : "still";
+        struct toy_outcome a = train(name, false, fine, source[k]);
+        struct toy_outcome b = train(to, false, fine, initial(name, "last.h5"), "fit.adam.lr=0",
+                                     "fit.schedule.min_lr=0", "fit.steps=10");
+        if (b.code) fail_msg("%s", b.err.text);
+        assert_int_equal(b.last.step, 10);
+        same_weights(&a, &b);
+        json_t *j = json_load_file(path_of(to, "run.json"), 0, NULL);
+        const json_t *from = json_object_get(j, "initial");
+        uint64_t checksum;
+        char text[20];
+        assert_int_equal(seal_check(path_of(name, "last.h5"), &checksum, NULL), 0);
+        snprintf(text, sizeof text, "%016llx", (unsigned long long)checksum);
+        assert_string_equal(json_string_value(json_object_get(from, "checksum")), text);
+        assert_string_equal(json_string_value(json_object_get(from, "checkpoint")),
+                            path_of(name, "last.h5"));
+        assert_int_equal(json_integer_value(json_object_get(from, "step")), 40);
+        json_decref(j);
+        mem_free(a.val), mem_free(b.val);
+    }
+    /* Trained on from there it is better than from random weights, and another average. */
+    struct toy_outcome cold = train("cold", false, fine, "fit.steps=10", "fit.average=0.9");
+    struct toy_outcome warm =
+        train("warm", false, fine, "fit.steps=10", "fit.average=0.9", initial("source", "best.h5"));
+    assert_true(warm.best.best_loss < 0.5 * cold.best.best_loss);
+    json_t *j = json_load_file(path_of("cold", "run.json"), 0, NULL);
+    assert_true(json_is_object(j) && !json_object_get(j, "initial"));
+    json_decref(j);
+    mem_free(cold.val), mem_free(warm.val);
+}
+
+/* A resumed training goes on from its own state: the file may be gone. */
+static void a_state_comes_before_initial_weights(void **state)
+{
+    (void)state;
+    struct toy_outcome a = train("origin", false, fine, "fit.steps=10");
+    struct toy_outcome straight = train("onward", false, fine, initial("origin", "best.h5"));
+    struct toy_outcome cut =
+        train("onward-cut", false, (struct toy){.stop_at = 90}, initial("origin", "best.h5"));
+    assert_int_equal(cut.code, ERR_STOPPED);
+    stop_on_signals();
+    assert_int_equal(rename(path_of("origin", "best.h5"), path_of("origin", "moved.h5")), 0);
+    struct toy_outcome none =
+        train("onward-none", false, fine, initial("origin", "best.h5"), "fit.steps=10");
+    assert_int_equal(none.code, ERR_NOINPUT);
+    struct toy_outcome other = train("onward-cut", true, fine, initial("origin", "moved.h5"));
+    assert_int_equal(other.code, ERR_CONFIG);
+    struct toy_outcome rest = train("onward-cut", true, fine, initial("origin", "best.h5"));
+    if (rest.code) fail_msg("%s", rest.err.text);
+    same_weights(&straight, &rest);
+    json_t *j = json_load_file(path_of("onward-cut", "run.json"), 0, NULL);
+    assert_non_null(json_object_get(j, "initial"));
+    json_decref(j);
+    mem_free(a.val), mem_free(straight.val), mem_free(cut.val), mem_free(rest.val);
+    mem_free(other.val), mem_free(none.val);
+}
+
+static void refuses_initial(const char *path, const char *task, const struct unet_conf *unet,
+                            enum err_code code, const char *what)
+{
+    struct err e = {0};
+    assert_int_equal(initial_check(path, task, unet, &e), -1);
+    assert_int_equal(e.code, code);
+    if (!strstr(e.text, path) || !strstr(e.text, what)) fail_msg("%s", e.text);
+}
+
+static void initial_weights_of_something_else_are_refused(void **state)
+{
+    (void)state;
+    struct toy_outcome a = train("theirs", false, fine, "fit.steps=10");
+    mem_free(a.val);
+    const char *path = path_of("theirs", "last.h5");
+    struct unet_conf unet = a.last.unet;
+    assert_int_equal(initial_check(path, "ssl", &unet, NULL), 0);
+    unet.dropout = 0.5;
+    assert_int_equal(initial_check(path, "ssl", &unet, NULL), 0);
+    refuses_initial(path, "recon", &unet, ERR_DATA, "task 'ssl', not 'recon'");
+    unet.filters = 8;
+    unet.block = UNET_BLOCK_FASTMRI;
+    refuses_initial(path, "ssl", &unet, ERR_DATA, "filters is 4, here 8");
+    unet.filters = 4;
+    refuses_initial(path, "ssl", &unet, ERR_DATA, "block is context, here fastmri");
+    unet.block = UNET_BLOCK_CONTEXT;
+    unet.data_consistency = 1;
+    refuses_initial(path, "ssl", &unet, ERR_DATA, "data_consistency is 0, here 1");
+    refuses_initial(path_of("theirs", "none.h5"), "ssl", &unet, ERR_NOINPUT, "fit.initial");
+    refuses_initial(path_of("theirs", "run.json"), "ssl", &unet, ERR_DATA, "fit.initial");
+}
+
 int main(void)
 {
     char name[] = "/tmp/ssfd-test-fit-XXXXXX";
@@ -370,6 +487,9 @@ int main(void)
         cmocka_unit_test(a_cosine_cannot_get_longer),
         cmocka_unit_test(a_directory_that_cannot_be_written_is_refused_at_once),
         cmocka_unit_test(sizes_that_cannot_be_halved_are_refused),
+        cmocka_unit_test(it_begins_with_weights_of_another),
+        cmocka_unit_test(a_state_comes_before_initial_weights),
+        cmocka_unit_test(initial_weights_of_something_else_are_refused),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char command[300];
