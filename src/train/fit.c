@@ -44,7 +44,7 @@ static int save(struct trainer *t, struct err *e)
     const int bad = states_save(&t->states, t->params, &t->at, e);
     timing_charge(&t->time, TIMING_SAVING);
     t->saved = clock_seconds();
-    return bad ? not_written(t, e) : 0;
+    return bad || record_time(t->run, &t->time, e) ? not_written(t, e) : 0;
 }
 
 /* What was trained so far is worth keeping; what is on the disk already, too. */
@@ -101,6 +101,7 @@ static double optimise(struct trainer *t)
                                   pace_epoch(&t->pace, t->at.step));
     if (c->clip > 0.0 && t->norm > c->clip) params_scale_gradient(t->params, c->clip / t->norm);
     adam_step(t->params, &c->adam, lr, ++t->at.step);
+    t->time.steps++;
     if (t->params->mean) params_average(t->params, c->average, t->at.step);
     return lr;
 }
@@ -292,7 +293,7 @@ int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct
     const bool ended = !bad && finished(&t) && !validation_due(&t);
     if (!bad && !ended)
         bad = record_plan(run, cli, step_plan(t.step), t.precision, &t.initial, t.at.step, e);
-    bad = bad || loop(&t, e) || explain(&t, e);
+    bad = bad || loop(&t, e) || explain(&t, e) || (!ended && record_time(run, &t.time, e));
     if (!bad && !t.scored) bad = measure(&t, &cut, e); /* of a training that had ended before */
     if (!bad && !cut) report(&t);
     trainer_release(&t);

@@ -7,12 +7,13 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 
-enum { KERNELS = 64, MAX_BYTES = 1 << 26 };
+enum { KERNELS = 64, MAX_BYTES = 1 << 26, DIGITS = 12 };
 
 /* On these the bits of a training depend, besides its configuration and data. */
 static const char *const compared[] = {"isa", "onednn", "threads", "precision", "kernels", NULL};
@@ -58,7 +59,7 @@ static json_t *facts(const struct plan *p, enum nn_precision precision)
 /* Takes j. */
 static int put(const struct run *r, json_t *j, struct err *e)
 {
-    char path[1200], *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
+    char path[1200], *text = j ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS)) : NULL;
     json_decref(j);
     if (!text) return err_set(e, ERR_FAILED, "out of memory while writing run.json");
     int bad =
@@ -187,4 +188,22 @@ int record_plan(const struct run *r, const struct cli *cli, const struct plan *p
         json_object_update_new(record, is);
     if (initial->path) json_object_set_new(record, "initial", source_of(initial));
     return put(r, record, e);
+}
+
+int record_time(const struct run *r, const struct timing *t, struct err *e)
+{
+    json_t *record = get(r), *time = json_pack("{s:I}", "steps", (json_int_t)t->steps);
+    for (int i = 0; i < TIMING_PHASES; i++) /* to a millisecond */
+        json_object_set_new(time, timing_names[i], json_real(round(1e3 * t->seconds[i]) / 1e3));
+    json_object_set_new(record, "time", time);
+    return put(r, record, e);
+}
+
+void record_time_before(const struct run *r, struct timing *t)
+{
+    json_t *record = get(r), *time = json_object_get(record, "time");
+    t->steps += (uint64_t)json_integer_value(json_object_get(time, "steps"));
+    for (int i = 0; i < TIMING_PHASES; i++)
+        t->seconds[i] += json_number_value(json_object_get(time, timing_names[i]));
+    json_decref(record);
 }

@@ -5,6 +5,12 @@
  *
  *     initial       the checkpoint, its checksum, and the step after which it was saved
  *
+ * From the first checkpoint on it has
+ *
+ *     time          seconds by phase (timing.h), over all starts, up to the newest checkpoint or
+ * the end, and the steps they are of: what a killed process did after its last checkpoint is lost,
+ * as its steps are
+ *
  * Resumptions add
  *
  *     resumptions   how many there were
@@ -18,6 +24,7 @@
 #include "nn/plan.h"
 #include "train/initial.h"
 #include "train/run.h"
+#include "train/timing.h"
 
 enum { RESUMPTIONS_KEPT = 16 };
 
@@ -28,3 +35,7 @@ int record_start(const struct run *r, const struct cli *cli, uint64_t seed, stru
 int record_plan(const struct run *r, const struct cli *cli, const struct plan *p,
                 enum nn_precision precision, const struct initial *initial, uint64_t step,
                 struct err *e);
+/* To be called with every checkpoint, and at the end. */
+int record_time(const struct run *r, const struct timing *t, struct err *e);
+/* Adds what is recorded to *t: the starts before. */
+void record_time_before(const struct run *r, struct timing *t);

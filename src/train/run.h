@@ -1,7 +1,7 @@
 /* A run directory: everything one training leaves behind.
  *
  *     config.resolved.yaml   the configuration with every default filled in
- *     run.json               program version, machine, libraries, seed, threads, kernels (record.h)
+ *     run.json               machine, seed, threads, kernels, where the time went (record.h)
  *     metrics.jsonl          one JSON object a line: training loss, and scores of validations, at
  *                            most PACE_LINES lines of either (train/pace.h)
  *     last.h5, best.h5, step-*.h5   checkpoints (train/states.h)

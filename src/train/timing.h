@@ -1,6 +1,7 @@
 /* Where the time of a training goes. */
 #pragma once
 
+#include <stdint.h>
 #include <stdio.h>
 
 enum timing_phase {
@@ -16,6 +17,7 @@ enum timing_phase {
 extern const char *const timing_names[TIMING_PHASES];
 
 struct timing {
+    uint64_t steps; /* of the optimiser that it is the time of */
     double seconds[TIMING_PHASES], mark;
 };
 

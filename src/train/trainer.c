@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include "base/progress.h"
+#include "train/record.h"
 
 #include <math.h>
 #include <string.h>
@@ -92,6 +93,7 @@ int trainer_init(struct trainer *t, struct err *e)
                                .first = t->at.step * t->pace.batch};
     if (!(t->loader = loader_new(blame_source(&t->source), feed, e))) return -1;
     t->time = timing_begin();
+    if (t->cli->resume) record_time_before(t->run, &t->time);
     t->saved = clock_seconds();
     return 0;
 }

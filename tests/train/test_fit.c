@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "toy.h"
 #include "train/initial.h"
+#include "train/timing.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -350,7 +351,7 @@ static void sizes_that_cannot_be_halved_are_refused(void **state)
     assert_non_null(strstr(e.hint, "192"));
 }
 
-/* ---- weights of another training ---- */
+/* ---- what is in the run directory ---- */
 
 static const char *path_of(const char *name, const char *file)
 {
@@ -359,6 +360,59 @@ static const char *path_of(const char *name, const char *file)
     turn = !turn;
     snprintf(path[turn], sizeof path[turn], "%s/%s/%s", folder, name, file);
     return path[turn];
+}
+
+/* Of run.json: the steps that "time" is of, and seconds by phase. */
+static struct timing time_of(const char *name)
+{
+    struct timing t = {0};
+    json_t *j = json_load_file(path_of(name, "run.json"), 0, NULL);
+    const json_t *time = json_object_get(j, "time");
+    t.steps = (uint64_t)json_integer_value(json_object_get(time, "steps"));
+    assert_true(!time || json_object_size(time) == TIMING_PHASES + 1);
+    for (int i = 0; i < TIMING_PHASES; i++)
+        t.seconds[i] = json_number_value(json_object_get(time, timing_names[i]));
+    json_decref(j);
+    return t;
+}
+
+static void forget_time(const char *name)
+{
+    json_t *j = json_load_file(path_of(name, "run.json"), 0, NULL);
+    json_object_del(j, "time");
+    assert_int_equal(json_dump_file(j, path_of(name, "run.json"), 0), 0);
+    json_decref(j);
+}
+
+/* Where the time went is that of all starts, and goes with the checkpoints. */
+static void the_time_of_all_starts_is_recorded(void **state)
+{
+    (void)state;
+    struct toy_outcome cut = train("timed", false, (struct toy){.stop_at = 90}, NULL);
+    assert_int_equal(cut.code, ERR_STOPPED);
+    stop_on_signals();
+    const struct timing first = time_of("timed");
+    assert_int_equal(first.steps, cut.last.step);
+    static const int always[] = {TIMING_FORWARD, TIMING_BACKWARD, TIMING_VALIDATION, TIMING_SAVING};
+    for (int k = 0; k < 4; k++)
+        if (!(first.seconds[always[k]] > 0.0)) fail_msg("%s", timing_names[always[k]]);
+    struct toy_outcome rest = train("timed", true, fine, NULL);
+    assert_int_equal(rest.code, 0);
+    const struct timing both = time_of("timed");
+    assert_int_equal(both.steps, 40);
+    for (int i = 0; i < TIMING_PHASES; i++)
+        assert_true(both.seconds[i] >= first.seconds[i] - 1e-3);
+    for (int k = 0; k < 4; k++)
+        assert_true(both.seconds[always[k]] > first.seconds[always[k]]);
+    /* Of a run that began before there was a record, it is the time since. */
+    forget_time("timed");
+    struct toy_outcome longer = train("timed", true, fine, "fit.steps=45");
+    assert_int_equal(time_of("timed").steps, 5);
+    /* A loss that explodes loses the steps since the checkpoint, and their time. */
+    struct toy_outcome loud = train("lost", false, (struct toy){.loud_at = 4 * 24 + 1}, NULL);
+    assert_int_equal(loud.code, ERR_FAILED);
+    assert_int_equal(time_of("lost").steps, 20);
+    mem_free(cut.val), mem_free(rest.val), mem_free(longer.val), mem_free(loud.val);
 }
 
 /* "fit.initial=…" */
@@ -487,6 +541,7 @@ int main(void)
         cmocka_unit_test(a_cosine_cannot_get_longer),
         cmocka_unit_test(a_directory_that_cannot_be_written_is_refused_at_once),
         cmocka_unit_test(sizes_that_cannot_be_halved_are_refused),
+        cmocka_unit_test(the_time_of_all_starts_is_recorded),
         cmocka_unit_test(it_begins_with_weights_of_another),
         cmocka_unit_test(a_state_comes_before_initial_weights),
         cmocka_unit_test(initial_weights_of_something_else_are_refused),
