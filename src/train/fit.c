@@ -44,7 +44,7 @@ static int save(struct trainer *t, struct err *e)
     const int bad = states_save(&t->states, t->params, &t->at, e);
     timing_charge(&t->time, TIMING_SAVING);
     t->saved = clock_seconds();
-    return bad || record_time(t->run, &t->time, e) ? not_written(t, e) : 0;
+    return bad || record_save(t->run, t->at.step, &t->time, &t->parts, e) ? not_written(t, e) : 0;
 }
 
 /* What was trained so far is worth keeping; what is on the disk already, too. */
@@ -106,6 +106,20 @@ static double optimise(struct trainer *t)
     return lr;
 }
 
+/* Means of the parts of the loss over the steps since the last line of the log. */
+static void take_parts(struct trainer *t, const char **names, double *values)
+{
+    size_t at = 0;
+    for (int i = 0; i < t->parts.n; i++) {
+        struct loss_part *p = &t->parts.list[i];
+        names[i] = p->name;
+        values[i] = part_mean(p->training);
+        p->training = (struct part_sum){0};
+        at += (size_t)snprintf(t->parts_text + at, sizeof t->parts_text - at, " %s=%.4g", p->name,
+                               values[i]);
+    }
+}
+
 static int log_step(struct trainer *t, double lr, struct err *e)
 {
     struct ckpt_info *at = &t->at;
@@ -115,11 +129,12 @@ static int log_step(struct trainer *t, double lr, struct err *e)
     at->loss_sum += t->loss;
     at->loss_count++;
     if (at->step % every && at->step < t->pace.steps) return 0;
-    const char *names[] = {"loss", "lr", "gradient_norm"};
-    const double values[] = {at->loss_sum / (double)at->loss_count, lr, t->norm};
+    const char *names[3 + LOSS_PARTS] = {"loss", "lr", "gradient_norm"};
+    double values[3 + LOSS_PARTS] = {at->loss_sum / (double)at->loss_count, lr, t->norm};
     at->loss_sum = 0.0;
     at->loss_count = 0;
-    return log_figures(t, "train", at->step / every, names, values, 3, e);
+    take_parts(t, names + 3, values + 3);
+    return log_figures(t, "train", at->step / every, names, values, 3 + t->parts.n, e);
 }
 
 static int step(struct trainer *t, struct err *e)
@@ -183,8 +198,11 @@ static int log_validation(struct trainer *t, struct err *e)
 {
     const uint64_t record = pace_validations(&t->pace, t->at.step);
     const bool logged = record % pace_log_validations(&t->pace) == 0 || finished(t);
-    return (logged && log_figures(t, "validation", record, t->task->scores, t->scores,
-                                  t->task->nscores, e)) ||
+    const char *names[VALIDATION_MAX_SCORES];
+    const int n = validation_scores(t->validation);
+    for (int i = 0; i < n; i++)
+        names[i] = validation_score(t->validation, i);
+    return (logged && log_figures(t, "validation", record, names, t->scores, n, e)) ||
                    (insight_panel(&t->insight, record, t->at.step, e) && not_written(t, e))
                ? -1
                : 0;
@@ -235,7 +253,7 @@ static bool save_due(const struct trainer *t)
 
 static void describe(const struct trainer *t, char *detail, size_t size)
 {
-    int n = snprintf(detail, size, "loss=%.4g", t->at.loss_mean);
+    int n = snprintf(detail, size, "loss=%.4g%s", t->at.loss_mean, t->parts_text);
     if (t->scored)
         n += snprintf(detail + n, size - (size_t)n, " %s=%.4g", t->task->scores[0], t->scores[0]);
     if (isfinite(t->at.best_loss))
@@ -246,7 +264,7 @@ static int loop(struct trainer *t, struct err *e)
 {
     struct progress p =
         progress_begin("training", (long)t->at.step, (long)t->pace.steps, t->cli->quiet);
-    char detail[128] = "";
+    char detail[192] = "";
     for (;;) {
         if (validation_due(t) && validate(t, e)) return -1;
         if (finished(t) && !validation_due(t)) break;
@@ -268,8 +286,8 @@ static void report(const struct trainer *t)
 {
     printf("run: %s\nsteps: %llu\nbest_step: %llu\nparameters: %zu\n", t->run->dir, number(t),
            (unsigned long long)t->at.best_step, t->params->trained_len);
-    for (int i = 0; i < t->task->nscores; i++)
-        printf("%s: %.6g\n", t->task->scores[i], t->scores[i]);
+    for (int i = 0; i < validation_scores(t->validation); i++)
+        printf("%s: %.6g\n", validation_score(t->validation, i), t->scores[i]);
     if (!t->cli->quiet) timing_print(&t->time, stderr);
 }
 
@@ -293,7 +311,8 @@ int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct
     const bool ended = !bad && finished(&t) && !validation_due(&t);
     if (!bad && !ended)
         bad = record_plan(run, cli, step_plan(t.step), t.precision, &t.initial, t.at.step, e);
-    bad = bad || loop(&t, e) || explain(&t, e) || (!ended && record_time(run, &t.time, e));
+    bad = bad || loop(&t, e) || explain(&t, e) ||
+          (!ended && record_save(run, t.at.step, &t.time, &t.parts, e));
     if (!bad && !t.scored) bad = measure(&t, &cut, e); /* of a training that had ended before */
     if (!bad && !cut) report(&t);
     trainer_release(&t);

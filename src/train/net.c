@@ -102,8 +102,9 @@ struct graph *net_graph(const struct unet_conf *unet, const struct loss_conf *lo
         const int channels = unet->out_channels;
         const int distance = nn_l2(g, encode(g, &encoder, y, channels, "out.", tap),
                                    encode(g, &encoder, target, channels, "target.", tap));
-        value = nn_blend(g, distance, (float)loss->ssfd.weight, value,
-                         (float)(1.0 - loss->ssfd.weight));
+        const int pixels = nn_part(g, value, loss_kinds[loss->kind], loss->parts);
+        value = nn_blend(g, nn_part(g, distance, "ssfd", loss->parts), (float)loss->ssfd.weight,
+                         pixels, (float)(1.0 - loss->ssfd.weight));
     }
     graph_output(g, graph_name(g, value, "loss"));
     if (graph_seal(g, e) == 0) return g;

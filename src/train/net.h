@@ -5,6 +5,7 @@
 #include "nn/graph.h"
 #include "nn/params.h"
 #include "nn/unet.h"
+#include "train/parts.h"
 
 enum loss_kind { LOSS_L2, LOSS_L1 };
 extern const char *const loss_kinds[];
@@ -22,6 +23,7 @@ extern const struct cfg_field ssfd_loss_fields[];
 struct loss_conf {
     enum loss_kind kind;
     struct ssfd_loss_conf ssfd;
+    struct loss_parts *parts; /* of the blend, if it is one; NULL: nobody asks */
 };
 
 /* Whether two networks differ, and in what first: "filters is 20, here 32", by the name of the key.

@@ -190,20 +190,47 @@ int record_plan(const struct run *r, const struct cli *cli, const struct plan *p
     return put(r, record, e);
 }
 
-int record_time(const struct run *r, const struct timing *t, struct err *e)
+/* Numbers as text, which keeps every bit of a sum. */
+static json_t *sums_of(const struct loss_parts *parts, uint64_t step)
+{
+    json_t *j = json_pack("{s:I}", "step", (json_int_t)step);
+    for (int i = 0; i < parts->n; i++) {
+        const struct loss_part *p = &parts->list[i];
+        json_object_set_new(j, p->name,
+                            json_pack("{s:o s:I}", "sum", json_sprintf("%.17g", p->training.sum),
+                                      "passes", (json_int_t)p->training.passes));
+    }
+    return j;
+}
+
+int record_save(const struct run *r, uint64_t step, const struct timing *t,
+                const struct loss_parts *parts, struct err *e)
 {
     json_t *record = get(r), *time = json_pack("{s:I}", "steps", (json_int_t)t->steps);
     for (int i = 0; i < TIMING_PHASES; i++) /* to a millisecond */
         json_object_set_new(time, timing_names[i], json_real(round(1e3 * t->seconds[i]) / 1e3));
     json_object_set_new(record, "time", time);
+    if (parts->n) json_object_set_new(record, "loss_parts", sums_of(parts, step));
     return put(r, record, e);
 }
 
-void record_time_before(const struct run *r, struct timing *t)
+static struct part_sum sum_in(const json_t *j)
+{
+    const char *text = json_string_value(json_object_get(j, "sum"));
+    const struct part_sum s = {text ? atof(text) : 0.0,
+                               (uint64_t)json_integer_value(json_object_get(j, "passes"))};
+    return text ? s : (struct part_sum){0};
+}
+
+void record_restore(const struct run *r, uint64_t step, struct timing *t, struct loss_parts *parts)
 {
     json_t *record = get(r), *time = json_object_get(record, "time");
+    const json_t *sums = json_object_get(record, "loss_parts");
     t->steps += (uint64_t)json_integer_value(json_object_get(time, "steps"));
     for (int i = 0; i < TIMING_PHASES; i++)
         t->seconds[i] += json_number_value(json_object_get(time, timing_names[i]));
+    const bool ours = sums && (uint64_t)json_integer_value(json_object_get(sums, "step")) == step;
+    for (int i = 0; ours && i < parts->n; i++)
+        parts->list[i].training = sum_in(json_object_get(sums, parts->list[i].name));
     json_decref(record);
 }

@@ -10,6 +10,8 @@
  *     time          seconds by phase (timing.h), over all starts, up to the newest checkpoint or
  * the end, and the steps they are of: what a killed process did after its last checkpoint is lost,
  * as its steps are
+ *     loss_parts    of a loss with parts: sums since the last line of metrics.jsonl, at the newest
+ *                   checkpoint, that the next line be the same as without an interruption
  *
  * Resumptions add
  *
@@ -23,6 +25,7 @@
 #include "base/cli.h"
 #include "nn/plan.h"
 #include "train/initial.h"
+#include "train/parts.h"
 #include "train/run.h"
 #include "train/timing.h"
 
@@ -35,7 +38,9 @@ int record_start(const struct run *r, const struct cli *cli, uint64_t seed, stru
 int record_plan(const struct run *r, const struct cli *cli, const struct plan *p,
                 enum nn_precision precision, const struct initial *initial, uint64_t step,
                 struct err *e);
-/* To be called with every checkpoint, and at the end. */
-int record_time(const struct run *r, const struct timing *t, struct err *e);
-/* Adds what is recorded to *t: the starts before. */
-void record_time_before(const struct run *r, struct timing *t);
+/* To be called after every checkpoint, that of step `step`, and at the end. */
+int record_save(const struct run *r, uint64_t step, const struct timing *t,
+                const struct loss_parts *parts, struct err *e);
+/* What was recorded with the checkpoint of step `step`: adds the time of the starts before to *t,
+ * and sets the sums. Where the record is of another checkpoint, the sums stay as they are. */
+void record_restore(const struct run *r, uint64_t step, struct timing *t, struct loss_parts *parts);

@@ -51,7 +51,8 @@ static int resume(struct trainer *t, struct err *e)
 
 static int make_network(struct trainer *t, struct err *e)
 {
-    const struct loss_conf loss = fit_loss(t->conf);
+    struct loss_conf loss = fit_loss(t->conf);
+    loss.parts = &t->parts;
     if (!(t->graph = net_graph(&t->task->unet, &loss, e))) return -1;
     t->params = net_params(t->graph, &t->task->unet, &loss, t->seed, &t->at.encoder, e);
     if (!t->params) return -1;
@@ -83,7 +84,7 @@ int trainer_init(struct trainer *t, struct err *e)
                               .precision = t->precision};
     if (!(t->step = step_new(t->graph, t->params, shape, 0, e)) ||
         !(t->validation =
-              validation_new(task, t->graph, t->params, t->precision, c->pictures, e)) ||
+              validation_new(task, t->graph, t->params, &t->parts, t->precision, c->pictures, e)) ||
         insight_open(&t->insight, t->run, t->at.step, e))
         return -1;
     struct loader_conf feed = {.size = fit_batch(c),
@@ -93,7 +94,7 @@ int trainer_init(struct trainer *t, struct err *e)
                                .first = t->at.step * t->pace.batch};
     if (!(t->loader = loader_new(blame_source(&t->source), feed, e))) return -1;
     t->time = timing_begin();
-    if (t->cli->resume) record_time_before(t->run, &t->time);
+    if (t->cli->resume) record_restore(t->run, t->at.step, &t->time, &t->parts);
     t->saved = clock_seconds();
     return 0;
 }

@@ -33,8 +33,10 @@ struct trainer {
     struct initial initial; /* where the weights came from, in a new training */
     struct ckpt_info at;    /* what a checkpoint says besides the weights */
     double loss, norm;      /* of the last step, and of its gradient */
-    double scores[TASK_MAX_SCORES];
-    bool scored; /* by this process */
+    struct loss_parts parts;
+    double scores[VALIDATION_MAX_SCORES]; /* of the last validation, see validation_run */
+    bool scored;                          /* by this process */
+    char parts_text[64];                  /* as last logged, for people: " l2=0.1 ssfd=0.2" */
     struct timing time;
     double least_step; /* seconds, without waiting for data; 0: none yet */
     double saved;      /* when, by clock_seconds */

@@ -6,12 +6,15 @@
 #include "data/normalise.h"
 #include "train/blame.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct validation {
     const struct task *task;
     struct named_source source;
     struct plan *plan; /* of one image: its loss is that image's, whatever the last batch holds */
+    struct loss_parts *parts;
+    char part_name[LOSS_PARTS][PART_NAME + 4]; /* "val_loss_l2" */
     int pictures;
     float **tile; /* pictures x ntiles images (h, w) */
     float *pixels;
@@ -21,11 +24,15 @@ struct validation {
 };
 
 struct validation *validation_new(const struct task *t, const struct graph *g, struct params *p,
-                                  enum nn_precision precision, int pictures, struct err *e)
+                                  struct loss_parts *parts, enum nn_precision precision,
+                                  int pictures, struct err *e)
 {
     struct validation *v = mem_new(1, sizeof *v, e);
     if (!v) return NULL;
     v->task = t;
+    v->parts = parts;
+    for (int i = 0; i < parts->n; i++)
+        snprintf(v->part_name[i], sizeof v->part_name[i], "val_%s", parts->list[i].name);
     v->source = (struct named_source){t, true};
     int samples = (int)t->validation.samples;
     v->pictures = pictures < samples ? pictures : samples;
@@ -64,6 +71,16 @@ void validation_free(struct validation *v)
     mem_free(v->title);
     mem_free(v->scratch);
     mem_free(v);
+}
+
+int validation_scores(const struct validation *v)
+{
+    return v->task->nscores + v->parts->n;
+}
+
+const char *validation_score(const struct validation *v, int i)
+{
+    return i < v->task->nscores ? v->task->scores[i] : v->part_name[i - v->task->nscores];
 }
 
 /* The row of samples.png that shows validation sample `index`, or -1: rows are spread over the set.
@@ -120,7 +137,10 @@ int validation_run(struct validation *v, const char *picture, double *scores, bo
 {
     const struct task *t = v->task;
     const struct sample_source source = blame_source(&v->source);
+    struct loss_parts *parts = v->parts;
     double sums[TASK_MAX_SCORES] = {0}, loss = 0.0;
+    for (int i = 0; i < parts->n; i++)
+        parts->list[i].validation = (struct part_sum){0};
     const struct batch *b;
     int bad;
     struct loader *l = loader_new(source, (struct loader_conf){.size = 1, .ahead = 4}, e);
@@ -132,5 +152,7 @@ int validation_run(struct validation *v, const char *picture, double *scores, bo
     if (*stopped) return 0;
     t->summarise(sums, (int)source.samples, scores);
     scores[0] = loss / source.samples;
+    for (int i = 0; i < parts->n; i++)
+        scores[t->nscores + i] = part_mean(parts->list[i].validation);
     return write_picture(v, picture, e);
 }

@@ -9,8 +9,8 @@ import sys
 import tempfile
 
 PLOT = os.path.join(os.environ["SSFD_SOURCE"], "scripts", "plot-run")
-LOG = "".join(json.dumps({"step": 10 * k, "loss": 1 / k, "lr": 1e-3}) + "\n" for k in range(1, 9)) + "".join(
-    json.dumps({"step": 40 * k, "val_loss": 0.9 / k, "val_psnr": 20.0 + k, "val_psnr_zero_filled": 20.5}) + "\n"
+LOG = "".join(json.dumps({"step": 10 * k, "loss": 1 / k, "lr": 1e-3, "loss_l2": 2 / k}) + "\n" for k in range(1, 9)) + "".join(
+    json.dumps({"step": 40 * k, "val_loss": 0.9 / k, "val_loss_l2": 1.8 / k, "val_psnr": 20.0 + k, "val_psnr_zero_filled": 20.5}) + "\n"
     for k in (1, 2))
 
 
@@ -40,6 +40,10 @@ def main():
                     bad.append(f"{figure} was not drawn")
             if "two: val_psnr" not in (folder / "both.svg").read_text(encoding="utf-8"):
                 bad.append("both.svg does not name the runs")
+            # Twice: as PNG and as SVG.
+            labels = [line for line in (folder / "both.gp").read_text(encoding="utf-8").split("\n") if "set ylabel" in line]
+            if labels[:len(labels) // 2] != [f'set ylabel "{label}"' for label in ("loss", "loss l2", "PSNR [dB]", "learning rate")]:
+                bad.append(f"both.gp has the plots {labels}")
         expect("no gnuplot", ["one", "-o", "alone"], 1, "gnuplot is not installed; 'alone.gp'", folder, path=name)
         expect("no run", [], 64, "no run directory", folder)
         expect("an unknown option", ["--no-such"], 64, "--help", folder)

@@ -415,6 +415,87 @@ static void the_time_of_all_starts_is_recorded(void **state)
     mem_free(cut.val), mem_free(rest.val), mem_free(longer.val), mem_free(loud.val);
 }
 
+/* The n-th line of metrics.jsonl that has a key, from 0; NULL: there is none. */
+static json_t *line_with(const char *name, const char *key, int n)
+{
+    char line[1024];
+    FILE *f = fopen(path_of(name, "metrics.jsonl"), "r");
+    json_t *found = NULL;
+    assert_non_null(f);
+    while (!found && fgets(line, sizeof line, f)) {
+        json_t *j = json_loads(line, 0, NULL);
+        assert_non_null(j);
+        if (json_object_get(j, key) && n-- == 0)
+            found = j;
+        else
+            json_decref(j);
+    }
+    fclose(f);
+    return found;
+}
+
+static double value_in(const json_t *line, const char *key)
+{
+    const json_t *v = json_object_get(line, key);
+    if (!json_is_real(v)) fail_msg("no %s", key);
+    return json_real_value(v);
+}
+
+static bool near(double a, double b)
+{
+    return fabs(a - b) <= 1e-6 * fabs(b);
+}
+
+/* The parts of the loss make it up, in every line; the l2 is that of the task's own score. */
+static void check_parts(const char *name)
+{
+    json_t *j;
+    int n = 0;
+    for (; (j = line_with(name, "loss", n)); n++) {
+        const double l2 = value_in(j, "loss_l2"), ssfd = value_in(j, "loss_ssfd");
+        assert_true(l2 > 0.0 && ssfd > 0.0 && !near(l2, ssfd));
+        assert_true(near(value_in(j, "loss"), 0.75 * l2 + 0.25 * ssfd));
+        json_decref(j);
+    }
+    assert_int_equal(n, 4);
+    for (n = 0; (j = line_with(name, "val_loss", n)); n++) {
+        const double l2 = value_in(j, "val_loss_l2"), ssfd = value_in(j, "val_loss_ssfd");
+        assert_true(near(l2, value_in(j, "val_l2")));
+        assert_true(near(value_in(j, "val_loss"), 0.75 * l2 + 0.25 * ssfd));
+        json_decref(j);
+    }
+    assert_int_equal(n, 4);
+}
+
+static void the_parts_of_a_loss_are_logged_apart(void **state)
+{
+    (void)state;
+    char checkpoint[400];
+    struct toy_outcome encoder = train("encoder", false, fine, "fit.steps=10");
+    snprintf(checkpoint, sizeof checkpoint, "fit.ssfd.checkpoint=%s",
+             path_of("encoder", "last.h5"));
+    const char *const sets[] = {"fit.ssfd.weight=0.25", "fit.ssfd.layer=conv5", checkpoint, NULL};
+    json_t *j = line_with("encoder", "loss", 0); /* whose loss has no parts */
+    assert_int_equal(json_object_size(j), 4);
+    json_decref(j);
+    struct toy_outcome straight = train_with("parts", false, fine, sets);
+    if (straight.code) fail_msg("%s", straight.err.text);
+    check_parts("parts");
+    /* A resumed training logs the same, also in the line that an interruption falls into. */
+    struct toy_outcome cut = train_with("parts-cut", false, (struct toy){.stop_at = 70}, sets);
+    assert_int_equal(cut.code, ERR_STOPPED);
+    print_message("stopped after step %d\n", (int)cut.last.step);
+    stop_on_signals();
+    struct toy_outcome rest = train_with("parts-cut", true, fine, sets);
+    if (rest.code) fail_msg("%s", rest.err.text);
+    same_weights(&straight, &rest);
+    char *a = io_read_text(path_of("parts", "metrics.jsonl"), 1 << 20, &(size_t){0}, NULL);
+    char *b = io_read_text(path_of("parts-cut", "metrics.jsonl"), 1 << 20, &(size_t){0}, NULL);
+    assert_string_equal(a, b);
+    mem_free(a), mem_free(b);
+    mem_free(encoder.val), mem_free(straight.val), mem_free(cut.val), mem_free(rest.val);
+}
+
 /* "fit.initial=…" */
 static const char *initial(const char *name, const char *file)
 {
@@ -542,6 +623,7 @@ int main(void)
         cmocka_unit_test(a_directory_that_cannot_be_written_is_refused_at_once),
         cmocka_unit_test(sizes_that_cannot_be_halved_are_refused),
         cmocka_unit_test(the_time_of_all_starts_is_recorded),
+        cmocka_unit_test(the_parts_of_a_loss_are_logged_apart),
         cmocka_unit_test(it_begins_with_weights_of_another),
         cmocka_unit_test(a_state_comes_before_initial_weights),
         cmocka_unit_test(initial_weights_of_something_else_are_refused),

@@ -6,6 +6,7 @@
 #include "nn/adam.h"
 #include "nn/ckpt.h"
 #include "nn/plan.h"
+#include "nn/step.h"
 #include "train/net.h"
 
 #include <math.h>
@@ -66,7 +67,7 @@ static void ssfd_is_the_metric(void **state)
     (void)state;
     enum { FEATURES = 16 * PIXELS / 16 };
     const struct encoder c = make_encoder();
-    const struct loss_conf loss = {LOSS_L1, {0.75, path, "conv5"}};
+    const struct loss_conf loss = {.kind = LOSS_L1, .ssfd = {0.75, path, "conv5"}};
     struct err e = {0};
     uint64_t checksum;
     struct graph *g = net_graph(&recon, &loss, &e);
@@ -123,11 +124,60 @@ static void ssfd_is_the_metric(void **state)
     graph_free(c.graph);
 }
 
+/* Of a step in several passes the parts are means over all images; asking for them changes no bit.
+ */
+static void parts_are_of_the_whole_step(void **state)
+{
+    (void)state;
+    enum { BATCH = 3 };
+    const struct encoder c = make_encoder();
+    struct loss_parts parts = {0};
+    const struct loss_conf losses[] = {
+        {.kind = LOSS_L1, .ssfd = {0.75, path, "conv5"}, .parts = &parts},
+        {.kind = LOSS_L1, .ssfd = {0.75, path, "conv5"}}};
+    float *gradient = NULL;
+    for (int k = 0; k < 2; k++) {
+        struct err e = {0};
+        uint64_t checksum;
+        struct graph *g = net_graph(&recon, &losses[k], &e);
+        struct params *p = net_params(g, &recon, &losses[k], 1, &checksum, &e);
+        struct plan_conf conf = {.batch = BATCH, .height = N, .width = N, .training = true};
+        struct step *s = step_new(g, p, conf, 1, &e);
+        if (!s) fail_msg("%s", e.text);
+        struct rng r = rng_make(2, RNG_TEST, 0, 0);
+        for (int i = 0; i < 2 * BATCH * PIXELS; i++) {
+            step_input(s, "target")[i] = (float)rng_normal(&r);
+            step_input(s, "input")[i] = (float)rng_normal(&r);
+        }
+        const double loss = step_run(s, (struct step_key){0}, NULL);
+        if (k == 0) {
+            const struct loss_part *l1 = &parts.list[0], *ssfd = &parts.list[1];
+            assert_int_equal(parts.n, 2);
+            assert_string_equal(l1->name, "loss_l1");
+            assert_string_equal(ssfd->name, "loss_ssfd");
+            assert_int_equal(l1->training.passes, BATCH);
+            assert_int_equal(l1->validation.passes + ssfd->validation.passes, 0);
+            const double sum = 0.25 * part_mean(l1->training) + 0.75 * part_mean(ssfd->training);
+            assert_true(fabs(sum / loss - 1.0) < 1e-12);
+            gradient = mem_new(p->trained_len, sizeof *gradient, NULL);
+            memcpy(gradient, p->grad, p->trained_len * sizeof *gradient);
+        } else {
+            assert_memory_equal(gradient, p->grad, p->trained_len * sizeof *gradient);
+        }
+        step_free(s);
+        params_free(p);
+        graph_free(g);
+    }
+    mem_free(gradient);
+    params_free(c.params);
+    graph_free(c.graph);
+}
+
 /* A network that corrects its input begins as the identity. */
 static void a_residual_network_begins_as_its_input(void **state)
 {
     (void)state;
-    const struct loss_conf loss = {LOSS_L2, {0, "", "conv9"}};
+    const struct loss_conf loss = {.kind = LOSS_L2, .ssfd = {0, "", "conv9"}};
     struct err e = {0};
     uint64_t none;
     struct graph *g = net_graph(&recon, &loss, &e);
@@ -155,12 +205,14 @@ static void what_is_no_encoder_is_refused(void **state)
 {
     (void)state;
     const struct encoder c = make_encoder();
-    refuse(&(struct loss_conf){LOSS_L2, {0.5, path, "conv9"}}, "no layer 'conv9'");
+    refuse(&(struct loss_conf){.kind = LOSS_L2, .ssfd = {0.5, path, "conv9"}}, "no layer 'conv9'");
     struct ckpt_info info = {.task = "recon", .unet = ssl};
     assert_int_equal(ckpt_save(path, c.params, &info, NULL), 0);
-    refuse(&(struct loss_conf){LOSS_L2, {0.5, path, "conv5"}}, "a network of task 'recon'");
+    refuse(&(struct loss_conf){.kind = LOSS_L2, .ssfd = {0.5, path, "conv5"}},
+           "a network of task 'recon'");
     unlink(path);
-    refuse(&(struct loss_conf){LOSS_L2, {0.5, path, "conv5"}}, "fit.ssfd.checkpoint");
+    refuse(&(struct loss_conf){.kind = LOSS_L2, .ssfd = {0.5, path, "conv5"}},
+           "fit.ssfd.checkpoint");
     params_free(c.params);
     graph_free(c.graph);
 }
@@ -170,6 +222,7 @@ int main(void)
     const int fd = mkstemp(path);
     if (fd >= 0) close(fd);
     const struct CMUnitTest tests[] = {cmocka_unit_test(ssfd_is_the_metric),
+                                       cmocka_unit_test(parts_are_of_the_whole_step),
                                        cmocka_unit_test(a_residual_network_begins_as_its_input),
                                        cmocka_unit_test(what_is_no_encoder_is_refused)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
