@@ -253,7 +253,7 @@ static int perform(const struct command *c, const struct options *o, const void 
         printf("# configuration is valid\n");
         cfg_write(c->fields, conf, stdout);
         fflush(stdout); /* an estimate takes seconds */
-        if (c->estimate && !cli->quiet && c->estimate(conf, cli, e)) return -1;
+        if (c->preview && c->preview(conf, cli, e)) return -1;
     }
     if (o->explain) return c->explain(conf, cli, e);
     if (o->check) return 0;

@@ -30,9 +30,10 @@ struct command {
     bool resumable; /* accepts --resume */
     /* Cross-field checks beyond the tables, without touching data or disk; may be NULL. */
     int (*check)(const void *conf, const struct cli *cli, struct err *e);
-    /* --check, unless --quiet: what the run would take, in lines that begin with '#', on stdout;
-     * may be NULL. */
-    int (*estimate)(const void *conf, const struct cli *cli, struct err *e);
+    /* --check: refuses what the run would refuse of the files that are there, changing none; and,
+     * unless --quiet, what the run would take, in lines that begin with '#', on stdout; may be
+     * NULL. */
+    int (*preview)(const void *conf, const struct cli *cli, struct err *e);
     /* --explain: says on stdout what the run would do, in figures (shapes, memory, kernels). */
     int (*explain)(const void *conf, const struct cli *cli, struct err *e);
     int (*run)(const void *conf, const struct cli *cli, struct err *e);

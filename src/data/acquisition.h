@@ -19,7 +19,7 @@
 #include "data/undersample.h"
 
 struct acquisition;
-/* For all scans of `n` sets of images, prepared and of one size. ERR_CONFIG where N is not the
+/* For all scans of `n` sets of images, found at least, and of one size. ERR_CONFIG where N is not the
  * operator: masks that drop points; k-space of more columns than the image keeps, for what lies
  * outside of the image is aliased into it. */
 struct acquisition *acquisition_new(struct undersample_conf c, const struct images *const *sets,

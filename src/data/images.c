@@ -62,7 +62,11 @@ static int choose_size(struct images *im, const struct images_conf *c, struct er
 
 void images_adopt(struct images *im, const struct images_conf *c, struct scans *scans)
 {
-    *im = (struct images){.conf = *c, .whole_scans = c->slices == SLICES_ALL, .scans = *scans};
+    *im = (struct images){.conf = *c,
+                          .height = c->height,
+                          .width = c->width,
+                          .whole_scans = c->slices == SLICES_ALL,
+                          .scans = *scans};
     *scans = (struct scans){0};
 }
 
@@ -90,6 +94,11 @@ static int close_gaps(struct images *im, struct err *e)
     if (n) return 0;
     return err_set(e, ERR_DATA, "of %d scans none can be used; the first: %s", im->scans.nbad,
                    im->scans.bad[0].why);
+}
+
+int images_missing(const struct images *im, struct err *e)
+{
+    return refcache_missing(&im->scans, im->conf.cache, &im->conf.jsense, e);
 }
 
 int images_prepare(struct images *im, bool quiet, struct err *e)

@@ -38,11 +38,14 @@ struct images {
     float complex *raw, *fitted; /* one slice as stored, and as (height, width) */
 };
 
-/* Finds and checks the scans: im->scans is there, nothing else yet. Whatever the outcome, the
+/* Finds and checks the scans: im->scans is there, and the size where it is configured, nothing else
+ * yet. Whatever the outcome, the
  * caller releases the images in the end. */
 int images_find(struct images *im, const struct images_conf *c, bool quiet, struct err *e);
 /* The same with scans that were found otherwise; takes them over, *scans is empty then. */
 void images_adopt(struct images *im, const struct images_conf *c, struct scans *scans);
+/* How many references images_prepare would have to make; -1: it would fail. Changes nothing. */
+int images_missing(const struct images *im, struct err *e);
 /* Then makes sure their references are in the cache, computing those that are not. */
 int images_prepare(struct images *im, bool quiet, struct err *e);
 void images_release(struct images *im);

@@ -123,6 +123,18 @@ int refcache_prepare(struct scans *scans, const char *folder, const struct jsens
     return rc;
 }
 
+int refcache_missing(const struct scans *scans, const char *folder, const struct jsense_conf *c,
+                     struct err *e)
+{
+    struct refcache r;
+    int n = 0;
+    for (int i = 0; i < scans->n; i++) {
+        if (describe(&r, scans->list + i, folder, c, e)) return -1;
+        n += refmake_why(&r) != NULL;
+    }
+    return n;
+}
+
 /* ---- Reading ------------------------------------------------------------------------------- */
 
 static int damaged(const struct refcache *r, const char *name, int slice, struct err *e)

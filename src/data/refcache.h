@@ -34,6 +34,9 @@ struct refcache { /* the cached file of one scan, and what it is made from */
  * marked as dropped (scans_drop), or the error comes at the end. */
 int refcache_prepare(struct scans *scans, const char *folder, const struct jsense_conf *c,
                      bool quiet, struct refcache *out, struct err *e);
+/* How many files it would have to make; -1: it would fail before. Changes nothing. */
+int refcache_missing(const struct scans *scans, const char *folder, const struct jsense_conf *c,
+                     struct err *e);
 /* Reads all of a slice, for nothing but its checks. */
 int refcache_verify(const struct refcache *r, int slice, struct err *e);
 

@@ -75,27 +75,36 @@ static int find_images(struct images *im, const struct reconstruct_conf *c, bool
                : 0;
 }
 
-static int explain(const void *conf, const struct cli *cli, struct err *e)
+/* Whether there is a mask for every scan; a line of each into `out`, unless it is NULL. */
+static int check_masks(const struct images *im, const struct reconstruct_conf *c, FILE *out,
+                       struct err *e)
 {
-    const struct reconstruct_conf *c = conf;
-    struct images images = {0};
-    struct masks *masks = NULL;
+    struct masks *masks = masks_new(c->mask, e);
     char line[256];
-    int rc = find_images(&images, c, cli->quiet, e) || !(masks = masks_new(c->mask, e));
-    if (!rc)
-        printf("network: %s; images of %d x %d, %d at a time, into %s\n", c->checkpoint,
-               images.conf.height, images.conf.width, cli->threads, c->output);
-    for (int i = 0; i < images.scans.n && !rc; i++) {
-        const struct scan *s = &images.scans.list[i];
+    int rc = masks ? 0 : -1;
+    for (int i = 0; i < im->scans.n && !rc; i++) {
+        const struct scan *s = &im->scans.list[i];
         int h, w;
         zerofill_mask_size(c->mask_on, s, &h, &w);
         const struct mask_plan *p = masks_plan(masks, h, w, e);
         rc = p ? 0 : err_wrap(e, "%s", s->path);
-        if (rc) break;
+        if (rc || !out) continue;
         masks_describe(masks, p, line, sizeof line);
-        printf("scan %s: %d slices, %d coils, %s\n", s->name, s->slices, s->coils, line);
+        fprintf(out, "scan %s: %d slices, %d coils, %s\n", s->name, s->slices, s->coils, line);
     }
     masks_free(masks);
+    return rc;
+}
+
+static int explain(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct reconstruct_conf *c = conf;
+    struct images images = {0};
+    int rc = find_images(&images, c, cli->quiet, e);
+    if (!rc)
+        printf("network: %s; images of %d x %d, %d at a time, into %s\n", c->checkpoint,
+               images.conf.height, images.conf.width, cli->threads, c->output);
+    rc = rc || check_masks(&images, c, stdout, e);
     images_release(&images);
     return rc ? -1 : 0;
 }
@@ -146,9 +155,12 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     if (access(c->output, W_OK | X_OK)) /* now, not after the work */
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
     const struct scans *const scans[] = {&r.images.scans};
-    int rc = find_images(&r.images, c, cli->quiet, e) || images_prepare(&r.images, cli->quiet, e) ||
-             scans_report(scans, 1, c->output, stderr, e) || open_network(&r, e) ||
-             open_metrics(&r, e) || reconstruct_scans(&r, e) || reconstruct_report(&r, e);
+    /* What can be refused is refused before references are made, which may take hours. */
+    int rc = find_images(&r.images, c, cli->quiet, e) || check_masks(&r.images, c, NULL, e) ||
+             open_network(&r, e) || open_metrics(&r, e) ||
+             images_prepare(&r.images, cli->quiet, e) ||
+             scans_report(scans, 1, c->output, stderr, e) || reconstruct_scans(&r, e) ||
+             reconstruct_report(&r, e);
     release(&r);
     return rc ? -1 : 0;
 }

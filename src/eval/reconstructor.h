@@ -27,7 +27,7 @@ struct reconstructor_conf {
     int batch, height, width; /* height or width 0: that of the training */
     enum nn_precision precision;
     struct undersample_conf from; /* as what it will be given is undersampled; from these: */
-    const struct images *images;  /* prepared; NULL: networks with data consistency are refused */
+    const struct images *images;  /* found; NULL: networks with data consistency are refused */
 };
 
 /* The description alone: ERR_DATA where the file is no checkpoint of train-recon. A height or width

@@ -146,28 +146,25 @@ static void print_without_scans(const struct fit_conf *c, const struct cost *cos
 }
 
 int estimate_training(const struct unet_conf *unet, const struct fit_conf *c,
-                      const struct sets_conf *sets, const struct cli *cli, struct err *e)
+                      const struct sets_conf *sets, const struct sets *found, const struct err *why,
+                      const struct cli *cli, struct err *e)
 {
     struct cost cost;
-    struct sets found = {0};
-    struct err why = {0};
     if (measure(unet, c, sets, cli, &cost, e)) return -1;
     printf("#\n# estimate, from steps on random numbers on this machine with %d threads:\n",
            cli->threads);
-    const bool scans = sets_find(&found, sets, true, &why) == 0;
-    if (scans)
-        print_training(c, &cost, slices(&found.train), slices(&found.validation));
+    if (found)
+        print_training(c, &cost, slices(&found->train), slices(&found->validation));
     else
-        print_without_scans(c, &cost, &why);
+        print_without_scans(c, &cost, why);
     printf("# disk, run directory: ");
     print_bytes((double)cost.state * (c->keep + 3)); /* last, best, and one being written */
     printf(" in checkpoints\n");
-    if (scans) {
+    if (found) {
         printf("# disk, references in %s: at most ", sets->cache);
-        print_bytes(cache_bytes(&found.train, &sets->jsense) +
-                    cache_bytes(&found.validation, &sets->jsense));
+        print_bytes(cache_bytes(&found->train, &sets->jsense) +
+                    cache_bytes(&found->validation, &sets->jsense));
         printf("; the time to compute those that are missing is not counted\n");
     }
-    sets_release(&found);
     return 0;
 }

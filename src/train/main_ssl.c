@@ -1,73 +1,58 @@
 /* train-ssl config.yaml */
 #include "base/cli.h"
-#include "train/estimate.h"
-#include "train/explain.h"
-#include "train/fit.h"
-#include "train/sets.h"
 #include "train/ssl.h"
+#include "train/training.h"
 
 struct conf {
-    const char *run;
-    uint64_t seed;
-    struct sets_conf data;
+    struct training_conf training; /* first */
     struct patches_conf patches;
-    struct augment_conf augment;
-    struct unet_conf network;
-    struct fit_conf fit;
 };
 
 static const struct cfg_field fields[] = {
-    CFG_TEXT(struct conf, run, NULL, "run directory, made by the training"),
-    CFG_U64(struct conf, seed, "1", "of initial weights, order, patches, augmentation and dropout"),
-    CFG_GROUP(struct conf, data, sets_fields, "scans and their reference images"),
+    CFG_TEXT(struct training_conf, run, NULL, "run directory, made by the training"),
+    CFG_U64(struct training_conf, seed, "1",
+            "of initial weights, order, patches, augmentation and dropout"),
+    CFG_GROUP(struct training_conf, data, sets_fields, "scans and their reference images"),
     CFG_GROUP(struct conf, patches, patches_fields, "what is cut out of an image"),
-    CFG_GROUP(struct conf, augment, augment_fields, "variation of the training images"),
-    CFG_GROUP(struct conf, network, unet_ssl_fields, "UNet; its encoder is the metric"),
-    CFG_GROUP(struct conf, fit, fit_ssl_fields, "training"),
+    CFG_GROUP(struct training_conf, augment, augment_fields, "variation of the training images"),
+    CFG_GROUP(struct training_conf, network, unet_ssl_fields, "UNet; its encoder is the metric"),
+    CFG_GROUP(struct training_conf, fit, fit_ssl_fields, "training"),
     CFG_END};
+
+static struct task *make(const void *conf, struct sets *s, struct err *e)
+{
+    const struct conf *c = conf;
+    const struct training_conf *t = &c->training;
+    return ssl_new(&c->patches, &t->augment, &t->network, t->seed, &s->train, &s->validation, e);
+}
+
+static const struct training training = {.task = "ssl", .make = make};
 
 static int check(const void *conf, const struct cli *cli, struct err *e)
 {
     (void)cli;
     const struct conf *c = conf;
-    if (c->network.in_channels != 1 || c->network.out_channels != 1)
+    const struct training_conf *t = &c->training;
+    if (t->network.in_channels != 1 || t->network.out_channels != 1)
         return err_set(e, ERR_CONFIG, "the pretext task has one channel in and one out");
-    struct patches *p = patches_new(&c->patches, c->data.height, c->data.width, e);
-    if (!p) return -1;
+    struct patches *p = patches_new(&c->patches, t->data.height, t->data.width, e);
     patches_free(p);
-    if (augment_check(&c->augment, c->data.height, c->data.width, e)) return -1;
-    if (sets_check(&c->data, e)) return -1;
-    return fit_check(&c->fit, &c->network, c->data.height, c->data.width, e);
+    return p ? training_check(t, e) : -1;
 }
 
-static int estimate(const void *conf, const struct cli *cli, struct err *e)
+static int preview(const void *conf, const struct cli *cli, struct err *e)
 {
-    const struct conf *c = conf;
-    return estimate_training(&c->network, &c->fit, &c->data, cli, e);
+    return training_preview(&training, conf, cli, e);
 }
 
 static int explain(const void *conf, const struct cli *cli, struct err *e)
 {
-    const struct conf *c = conf;
-    return explain_training(&c->network, &c->fit, c->data.height, c->data.width, cli, e);
+    return training_explain(conf, cli, e);
 }
 
 static int run(const void *conf, const struct cli *cli, struct err *e)
 {
-    const struct conf *c = conf;
-    struct run dir = {.lock = -1};
-    struct sets sets = {0};
-    struct ssl *ssl = NULL;
-    int bad = fit_check_checkpoints(&c->fit, "ssl", &c->network, cli->resume, e) ||
-              run_begin(&dir, c->run, cli, conf, c->seed, fit_may_change(&c->fit), e) ||
-              sets_open(&sets, &c->data, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
-              !(ssl = ssl_new(&c->patches, &c->augment, &c->network, c->seed, &sets.train,
-                              &sets.validation, e)) ||
-              fit(ssl_task(ssl), &c->fit, c->seed, &dir, cli, e) || sets_report(&sets, dir.dir, e);
-    ssl_free(ssl);
-    sets_release(&sets);
-    run_end(&dir);
-    return bad ? -1 : 0;
+    return training_run(&training, conf, cli, e);
 }
 
 int main(int argc, char **argv)
@@ -94,7 +79,7 @@ int main(int argc, char **argv)
         .conf_size = sizeof(struct conf),
         .resumable = true,
         .check = check,
-        .estimate = estimate,
+        .preview = preview,
         .explain = explain,
         .run = run,
     };

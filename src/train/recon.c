@@ -161,9 +161,18 @@ int recon_check(const struct unet_conf *unet, const struct augment_conf *augment
     return err_hint(e, "set augment.turn to false, or network.data_consistency to 0");
 }
 
-struct recon *recon_new(struct undersample_conf from, const struct augment_conf *augment,
-                        const struct unet_conf *unet, struct images *train,
-                        struct images *validation, struct err *e)
+static void recon_free(void *ctx)
+{
+    struct recon *r = ctx;
+    side_release(&r->train);
+    side_release(&r->validation);
+    acquisition_free(r->acquisition);
+    mem_free(r);
+}
+
+struct task *recon_new(struct undersample_conf from, const struct augment_conf *augment,
+                       const struct unet_conf *unet, struct images *train,
+                       struct images *validation, struct err *e)
 {
     struct recon *r = mem_new(1, sizeof *r, e);
     if (!r) return NULL;
@@ -185,6 +194,7 @@ struct recon *recon_new(struct undersample_conf from, const struct augment_conf 
         .fingerprint = samples_fingerprint(train, validation),
         .name_sample = name_sample,
         .ctx = r,
+        .free = recon_free,
         .nsums = SUMS,
         .nscores = 3,
         .scores = {"val_loss", "val_psnr", "val_psnr_zero_filled"},
@@ -194,34 +204,38 @@ struct recon *recon_new(struct undersample_conf from, const struct augment_conf 
         .tile_names = {"fully sampled", "zero-filled", "reconstructed", "|difference| x 5"},
         .tiles = tiles,
     };
-    return r;
-}
-
-void recon_print_masks(struct recon *r)
-{
-    struct side *const sides[] = {&r->train, &r->validation};
-    char line[256], last[256] = "";
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < sides[k]->images->scans.n; i++) {
-            struct undersample *u = &sides[k]->from;
-            const struct mask_plan *p = undersample_plan(u, &u->images->scans.list[i], NULL);
-            if (!p) continue;
-            masks_describe(u->masks, p, line, sizeof line);
-            if (strcmp(line, last)) fprintf(stderr, "undersampling: %s\n", line);
-            memcpy(last, line, sizeof last);
-        }
-}
-
-void recon_free(struct recon *r)
-{
-    if (!r) return;
-    side_release(&r->train);
-    side_release(&r->validation);
-    acquisition_free(r->acquisition);
-    mem_free(r);
-}
-
-const struct task *recon_task(const struct recon *r)
-{
     return &r->task;
+}
+
+static int admit_masks(struct masks *masks, int mask_on, const struct images *im, char last[256],
+                       bool quiet, struct err *e)
+{
+    char line[256];
+    for (int i = 0; i < im->scans.n; i++) {
+        const struct scan *s = &im->scans.list[i];
+        int h, w;
+        zerofill_mask_size(mask_on, s, &h, &w);
+        const struct mask_plan *p = masks_plan(masks, h, w, e);
+        if (!p) return err_wrap(e, "%s", s->path);
+        masks_describe(masks, p, line, sizeof line);
+        if (!quiet && strcmp(line, last)) fprintf(stderr, "undersampling: %s\n", line);
+        memcpy(last, line, sizeof line);
+    }
+    return 0;
+}
+
+int recon_admit(struct undersample_conf from, const struct unet_conf *unet,
+                const struct images *train, const struct images *validation, bool quiet,
+                struct err *e)
+{
+    const struct images *const sets[] = {train, validation};
+    char last[256] = "";
+    struct masks *masks = masks_new(from.mask, e);
+    int bad = !masks || admit_masks(masks, from.mask_on, train, last, quiet, e) ||
+              admit_masks(masks, from.mask_on, validation, last, quiet, e);
+    masks_free(masks);
+    if (bad || unet->data_consistency == 0) return bad ? -1 : 0;
+    struct acquisition *a = acquisition_new(from, sets, 2, e);
+    acquisition_free(a);
+    return a ? 0 : -1;
 }

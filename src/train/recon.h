@@ -9,15 +9,16 @@
 #include "data/undersample.h"
 #include "train/task.h"
 
-struct recon;
-/* Borrows the images. The masks of the training are drawn by the seed of `from`, sample and epoch.
- */
-struct recon *recon_new(struct undersample_conf from, const struct augment_conf *augment,
-                        const struct unet_conf *unet, struct images *train,
-                        struct images *validation, struct err *e);
-void recon_free(struct recon *r);
+/* Borrows the images; task_free. The masks of the training are drawn by the seed of `from`, sample
+ * and epoch. */
+struct task *recon_new(struct undersample_conf from, const struct augment_conf *augment,
+                       const struct unet_conf *unet, struct images *train,
+                       struct images *validation, struct err *e);
 /* Whether data consistency, where it is asked for, goes with the augmentation: ERR_CONFIG. */
 int recon_check(const struct unet_conf *unet, const struct augment_conf *augment, struct err *e);
-/* What the masks keep, a line for every size of image in the sets, to stderr. */
-void recon_print_masks(struct recon *r);
-const struct task *recon_task(const struct recon *r);
+/* Whether there are such masks for the scans, found but perhaps without references, and data
+ * consistency, where it is asked for: ERR_CONFIG, naming the scan. Unless `quiet` prints on stderr
+ * what the masks keep, a line for every size there is. */
+int recon_admit(struct undersample_conf from, const struct unet_conf *unet,
+                const struct images *train, const struct images *validation, bool quiet,
+                struct err *e);

@@ -60,12 +60,14 @@ static int check_resumed(const struct run *r, const struct cli *cli, const char 
     return bad ? err_wrap(e, "%s", r->dir) : 0;
 }
 
-/* Two trainings in one directory would overwrite each other. The lock goes with the process. */
-static int lock_directory(struct run *r, struct err *e)
+/* Two trainings in one directory would overwrite each other. The lock goes with the process.
+ * `make`: the file of it, where there is none. */
+static int lock_directory(struct run *r, bool make, struct err *e)
 {
     char path[1200];
     if (run_path(r, ".lock", path, sizeof path, e)) return -1;
-    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    r->lock = open(path, O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0), 0666);
+    if (r->lock < 0 && !make) return 0;
     if (r->lock < 0) return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
     if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return 0;
     err_set(e, ERR_CONFIG, "%s: another training is running in it", r->dir);
@@ -115,7 +117,7 @@ int run_begin(struct run *r, const char *dir, const struct cli *cli, const void 
     *r = (struct run){.lock = -1};
     bool begun;
     if (io_path(r->dir, sizeof r->dir, e, "%s", dir) || check_state(r, cli->resume, &begun, e) ||
-        io_mkdirs(dir, e) || lock_directory(r, e) || check_state(r, cli->resume, &begun, e))
+        io_mkdirs(dir, e) || lock_directory(r, true, e) || check_state(r, cli->resume, &begun, e))
         return -1;
     size_t len = 0;
     char *text = resolved(cli, conf, &len, e);
@@ -125,6 +127,22 @@ int run_begin(struct run *r, const char *dir, const struct cli *cli, const void 
         bad = open_files(r, cli, text, len, seed, begun, e);
     }
     free(text);
+    return bad ? -1 : 0;
+}
+
+int run_check_resumed(const char *dir, const struct cli *cli, const void *conf,
+                      const char *const *may_change, struct err *e)
+{
+    struct run r = {.lock = -1};
+    bool begun;
+    size_t len = 0;
+    char *text = NULL;
+    const int bad = io_path(r.dir, sizeof r.dir, e, "%s", dir) ||
+                    check_state(&r, true, &begun, e) || lock_directory(&r, false, e) ||
+                    !(text = resolved(cli, conf, &len, e)) ||
+                    check_resumed(&r, cli, text, may_change, e);
+    free(text);
+    run_end(&r);
     return bad ? -1 : 0;
 }
 

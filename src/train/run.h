@@ -33,6 +33,9 @@ struct run {
  * dotted keys, may differ). */
 int run_begin(struct run *r, const char *dir, const struct cli *cli, const void *conf,
               uint64_t seed, const char *const *may_change, struct err *e);
+/* What it would refuse of a run that is to be resumed, changing nothing. */
+int run_check_resumed(const char *dir, const struct cli *cli, const void *conf,
+                      const char *const *may_change, struct err *e);
 int run_path(const struct run *r, const char *file, char *path, size_t size, struct err *e);
 /* Drops the lines of steps beyond `step`, and of validations (those with `score`) beyond step
  * `validated`: they will come again. */

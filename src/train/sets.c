@@ -95,12 +95,16 @@ int sets_find(struct sets *s, const struct sets_conf *c, bool quiet, struct err 
                : 0;
 }
 
-int sets_open(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e)
+int sets_prepare(struct sets *s, bool quiet, struct err *e)
 {
-    const int bad = sets_find(s, c, quiet, e) || images_prepare(&s->train, quiet, e) ||
-                    images_prepare(&s->validation, quiet, e);
-    if (bad) sets_release(s);
-    return bad ? -1 : 0;
+    return images_prepare(&s->train, quiet, e) || images_prepare(&s->validation, quiet, e) ? -1 : 0;
+}
+
+int sets_missing(const struct sets *s, struct err *e)
+{
+    const int train = images_missing(&s->train, e);
+    const int validation = train < 0 ? -1 : images_missing(&s->validation, e);
+    return validation < 0 ? -1 : train + validation;
 }
 
 int sets_report(const struct sets *s, const char *folder, struct err *e)

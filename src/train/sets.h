@@ -20,8 +20,10 @@ struct sets {
 int sets_check(const struct sets_conf *c, struct err *e); /* without touching data or disk */
 /* Finds and checks the scans. Whatever the outcome, the caller releases the sets in the end. */
 int sets_find(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e);
-/* And makes their references. On failure there is nothing to release. */
-int sets_open(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e);
+/* And makes their references. */
+int sets_prepare(struct sets *s, bool quiet, struct err *e);
+/* How many of them it would have to make; -1: it would fail. Changes nothing. */
+int sets_missing(const struct sets *s, struct err *e);
 /* Lists skipped scans in the folder and on stderr (scans_report). */
 int sets_report(const struct sets *s, const char *folder, struct err *e);
 void sets_release(struct sets *s);

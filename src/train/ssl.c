@@ -102,9 +102,17 @@ static void side_release(struct side *s)
     mem_free(s->image);
 }
 
-struct ssl *ssl_new(const struct patches_conf *p, const struct augment_conf *augment,
-                    const struct unet_conf *unet, uint64_t seed, struct images *train,
-                    struct images *validation, struct err *e)
+static void ssl_free(void *ctx)
+{
+    struct ssl *s = ctx;
+    side_release(&s->train);
+    side_release(&s->validation);
+    mem_free(s);
+}
+
+struct task *ssl_new(const struct patches_conf *p, const struct augment_conf *augment,
+                     const struct unet_conf *unet, uint64_t seed, struct images *train,
+                     struct images *validation, struct err *e)
 {
     struct ssl *s = mem_new(1, sizeof *s, e);
     if (!s) return NULL;
@@ -124,6 +132,7 @@ struct ssl *ssl_new(const struct patches_conf *p, const struct augment_conf *aug
         .fingerprint = samples_fingerprint(train, validation),
         .name_sample = name_sample,
         .ctx = s,
+        .free = ssl_free,
         .nsums = SUMS,
         .nscores = 4,
         .scores = {"val_loss", "val_patches", "val_patches_zero", "val_patches_ratio"},
@@ -133,18 +142,5 @@ struct ssl *ssl_new(const struct patches_conf *p, const struct augment_conf *aug
         .tile_names = {"original", "corrupted", "in-painted"},
         .tiles = tiles,
     };
-    return s;
-}
-
-void ssl_free(struct ssl *s)
-{
-    if (!s) return;
-    side_release(&s->train);
-    side_release(&s->validation);
-    mem_free(s);
-}
-
-const struct task *ssl_task(const struct ssl *s)
-{
     return &s->task;
 }

@@ -8,10 +8,7 @@
 #include "data/patches.h"
 #include "train/task.h"
 
-struct ssl;
-/* Borrows the images. */
-struct ssl *ssl_new(const struct patches_conf *p, const struct augment_conf *augment,
-                    const struct unet_conf *unet, uint64_t seed, struct images *train,
-                    struct images *validation, struct err *e);
-void ssl_free(struct ssl *s);
-const struct task *ssl_task(const struct ssl *s);
+/* Borrows the images; task_free. */
+struct task *ssl_new(const struct patches_conf *p, const struct augment_conf *augment,
+                     const struct unet_conf *unet, uint64_t seed, struct images *train,
+                     struct images *validation, struct err *e);

@@ -1,9 +1,11 @@
 #include "train/states.h"
 
 #include "base/io.h"
+#include "train/net.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -111,8 +113,8 @@ int states_save_best(struct states *s, const struct params *p, const struct ckpt
 }
 
 /* 0: whole and read; 1: not there, or put aside as damaged; -1: something else is wrong. */
-static int try_state(struct states *s, const struct cli *cli, const char *name, char *path,
-                     size_t size, struct ckpt_info *at, struct err *e)
+static int try_state(struct states *s, const struct cli *cli, bool look, const char *name,
+                     char *path, size_t size, struct ckpt_info *at, struct err *e)
 {
     struct err damage = {0};
     char aside[1300];
@@ -123,26 +125,30 @@ static int try_state(struct states *s, const struct cli *cli, const char *name, 
         if (e) *e = damage;
         return -1;
     }
+    if (look) {
+        fprintf(stderr, "%s: warning: %s\n", cli->command, damage.text);
+        return 1;
+    }
     if (io_path(aside, sizeof aside, e, "%s.damaged", path) || io_rename(path, aside, e)) return -1;
     fprintf(stderr, "%s: warning: %s; it is now %s.damaged\n", cli->command, damage.text, name);
     return 1;
 }
 
-int states_newest(struct states *s, const struct cli *cli, char *path, size_t size,
+int states_newest(struct states *s, const struct cli *cli, bool look, char *path, size_t size,
                   struct ckpt_info *at, struct err *e)
 {
     char name[NAME] = "last.h5";
     uint64_t step = NONE;
-    int status = try_state(s, cli, name, path, size, at, e), n;
+    int status = try_state(s, cli, look, name, path, size, at, e), n;
     const bool last = status == 0;
     if (last) s->last = at->step;
     while (status > 0 && (step = newest_below(s->run->dir, step, &n)) != NONE) {
         older_name(name, step);
-        status = try_state(s, cli, name, path, size, at, e);
+        status = try_state(s, cli, look, name, path, size, at, e);
     }
     if (status > 0) {
         snprintf(name, sizeof name, "best.h5");
-        status = try_state(s, cli, name, path, size, at, e);
+        status = try_state(s, cli, look, name, path, size, at, e);
     }
     if (status < 0) return -1;
     if (status > 0) {
@@ -152,5 +158,35 @@ int states_newest(struct states *s, const struct cli *cli, char *path, size_t si
     if (!last)
         fprintf(stderr, "%s: warning: going on from %s, after step %llu\n", cli->command, name,
                 (unsigned long long)at->step);
+    return 0;
+}
+
+struct ckpt_info states_fresh(const char *task, const struct unet_conf *unet, int height, int width,
+                              uint64_t images)
+{
+    struct ckpt_info fresh = {
+        .unet = *unet, .best_loss = INFINITY, .height = height, .width = width, .images = images};
+    snprintf(fresh.task, sizeof fresh.task, "%s", task);
+    return fresh;
+}
+
+int states_fit(const char *path, const struct ckpt_info *fresh, const struct ckpt_info *at,
+               struct err *e)
+{
+    char what[160] = "";
+    /* Parameters of the same shapes are not enough: groups and dropout leave no trace in them. */
+    if (net_differs(&at->unet, &fresh->unet, what, sizeof what) || strcmp(fresh->task, at->task) ||
+        fresh->height != at->height || fresh->width != at->width)
+        return err_set(e, ERR_DATA, "%s is a checkpoint of another network or task%s%s", path,
+                       *what ? ": " : "", what);
+    if (fresh->images != at->images) {
+        err_set(e, ERR_DATA,
+                "the scans behind data.train and data.validation are not those the "
+                "run was started with: files were added, removed, renamed or replaced");
+        return err_hint(e, "bring the same files back, or train in another run directory");
+    }
+    if (fresh->encoder != at->encoder)
+        return err_set(e, ERR_DATA,
+                       "fit.ssfd.checkpoint is another network than the run was started with");
     return 0;
 }

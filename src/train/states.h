@@ -21,12 +21,19 @@ struct states {
     uint64_t last; /* step of last.h5; UINT64_MAX: there is none */
 };
 
+/* What is known of a training's states before its first step, without its encoder. */
+struct ckpt_info states_fresh(const char *task, const struct unet_conf *unet, int height, int width,
+                              uint64_t images);
 struct states states_of(const struct run *run, int keep);
 bool states_any(const char *dir); /* a state to resume from, whole or damaged */
 int states_save(struct states *s, const struct params *p, const struct ckpt_info *at,
                 struct err *e);
 int states_save_best(struct states *s, const struct params *p, const struct ckpt_info *at,
                      struct err *e);
-/* Path and description of the newest state that is whole. ERR_DATA where there is none. */
-int states_newest(struct states *s, const struct cli *cli, char *path, size_t size,
+/* Path and description of the newest state that is whole. ERR_DATA where there is none. `look`:
+ * damaged ones stay where they are. */
+int states_newest(struct states *s, const struct cli *cli, bool look, char *path, size_t size,
                   struct ckpt_info *at, struct err *e);
+/* Whether state `at`, in `path`, is one of the training whose states begin as `fresh`. */
+int states_fit(const char *path, const struct ckpt_info *fresh, const struct ckpt_info *at,
+               struct err *e);

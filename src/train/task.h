@@ -40,4 +40,10 @@ struct task {
     void (*tiles)(const struct task *t, const float *input, const float *output,
                   const float *target, float *const *tile);
     void *ctx;
+    void (*free)(void *ctx); /* of what task_free is to free, the task in it; NULL: nothing */
 };
+
+static inline void task_free(struct task *t) /* NULL: legal */
+{
+    if (t && t->free) t->free(t->ctx);
+}

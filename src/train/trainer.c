@@ -16,34 +16,12 @@ static struct pace make_pace(const struct task *task, const struct fit_conf *c)
                                        .every_epochs = (uint64_t)c->validate_epochs});
 }
 
-/* Whether a state is one of this training, which begins as `fresh`. */
-static int check_state(const char *path, const struct ckpt_info *fresh, const struct ckpt_info *at,
-                       struct err *e)
-{
-    char what[160] = "";
-    /* Parameters of the same shapes are not enough: groups and dropout leave no trace in them. */
-    if (net_differs(&at->unet, &fresh->unet, what, sizeof what) || strcmp(fresh->task, at->task) ||
-        fresh->height != at->height || fresh->width != at->width)
-        return err_set(e, ERR_DATA, "%s is a checkpoint of another network or task%s%s", path,
-                       *what ? ": " : "", what);
-    if (fresh->images != at->images) {
-        err_set(e, ERR_DATA,
-                "the scans behind data.train and data.validation are not those the "
-                "run was started with: files were added, removed, renamed or replaced");
-        return err_hint(e, "bring the same files back, or train in another run directory");
-    }
-    if (fresh->encoder != at->encoder)
-        return err_set(e, ERR_DATA,
-                       "fit.ssfd.checkpoint is another network than the run was started with");
-    return 0;
-}
-
 static int resume(struct trainer *t, struct err *e)
 {
     char path[1200];
     const struct ckpt_info fresh = t->at;
-    return states_newest(&t->states, t->cli, path, sizeof path, &t->at, e) ||
-                   check_state(path, &fresh, &t->at, e) || ckpt_load(path, t->params, true, e) ||
+    return states_newest(&t->states, t->cli, false, path, sizeof path, &t->at, e) ||
+                   states_fit(path, &fresh, &t->at, e) || ckpt_load(path, t->params, true, e) ||
                    run_rewind_metrics(t->run, t->at.step, t->at.validated, t->task->scores[0], e)
                ? -1
                : 0;
@@ -70,12 +48,7 @@ int trainer_init(struct trainer *t, struct err *e)
     t->precision = fit_precision(c, t->cli);
     t->states = states_of(t->run, c->keep);
     t->source = (struct named_source){task, false};
-    t->at = (struct ckpt_info){.unet = task->unet,
-                               .best_loss = INFINITY,
-                               .height = task->height,
-                               .width = task->width,
-                               .images = task->fingerprint};
-    snprintf(t->at.task, sizeof t->at.task, "%s", task->name);
+    t->at = states_fresh(task->name, &task->unet, task->height, task->width, task->fingerprint);
     if (make_network(t, e) || (t->cli->resume && resume(t, e))) return -1;
     struct plan_conf shape = {.batch = fit_batch(c),
                               .height = task->height,

@@ -108,6 +108,54 @@ static void an_interrupted_training_resumes_to_the_same_weights(void **state)
                        "cmp cut/metrics.jsonl straight/metrics.jsonl"));
 }
 
+/* --check --resume: what the resumption would say, of the run as it is. */
+static void checked(const char *sets, int code, const char *text)
+{
+    const struct outcome *o = shell_run("rm -rf was && cp -a ssl was && %s --resume --check", sets);
+    if (o->code != code || (!strstr(o->err, text) && !strstr(o->out, text)))
+        fail_msg("%s: exit %d, not '%s'\n%s", sets, o->code, text, o->err);
+    succeeds(shell_run("diff -r was ssl"));
+}
+
+static void a_resumption_is_checked_without_training(void **state)
+{
+    (void)state;
+    checked("train-ssl ssl.yaml", 0, "# --resume goes on from ssl/last.h5, after step 12");
+    checked("train-ssl ssl.yaml --quiet --set fit.steps=14", 0, "fit.steps was 12, is 14");
+    checked("train-ssl ssl.yaml --set fit.adam.lr=1e-5", 78, "fit.adam.lr was");
+    checked("train-ssl ssl.yaml --set fit.adam.lr=1e-5 --quiet", 78, "fit.adam.lr was");
+    checked("train-ssl ssl.yaml --set run=nowhere", 66, "holds no checkpoint");
+    checked("flock ssl/.lock train-ssl ssl.yaml", 78, "another training is running");
+    checked("train-ssl ssl.yaml --set data.train=nowhere", 66, "nowhere");
+    checked("train-ssl ssl.yaml --set data.train=scans/validation "
+            "--set data.validation=scans/train",
+            65, "the scans behind data.train");
+    /* What is only known when references are made is said to be so. */
+    checked("train-ssl ssl.yaml --set data.cache=new", 0, "references of 5 scans have to be made");
+    assert_false(shell_exists("new"));
+    /* Checkpoints that are damaged, or of something else. */
+    succeeds(shell_run("cp -a ssl whole-ssl && printf X | dd of=ssl/last.h5 bs=1 seek=9000 "
+                       "conv=notrunc 2>&1"));
+    checked("train-ssl ssl.yaml", 0,
+            "# --resume goes on from ssl/step-0000000006.h5, after step 6");
+    succeeds(shell_run("train-ssl ssl.yaml --quiet --set run=other --set network.dropout=0.2 "
+                       "--set fit.steps=2 && cp other/last.h5 ssl"));
+    checked("train-ssl ssl.yaml", 65, "dropout is 0.2, here 0.1");
+    succeeds(shell_run("rm -r ssl && mv whole-ssl ssl"));
+    /* And what a training would read. */
+    const struct outcome *o = shell_run("train-ssl ssl.yaml --check --quiet --set run=none "
+                                        "--set fit.initial=ssl/none.h5");
+    assert_int_equal(o->code, 66);
+    assert_non_null(strstr(o->err, "ssl/none.h5"));
+    o = shell_run("train-recon recon.yaml --set run=none --set data.cache=none "
+                  "--set fit.initial=ssl/last.h5");
+    assert_int_equal(o->code, 65);
+    assert_non_null(strstr(o->err, "ssl/last.h5"));
+    assert_false(shell_exists("none"));
+    succeeds(shell_run("train-ssl ssl.yaml --check --quiet --set run=none "
+                       "--set fit.initial=ssl/best.h5"));
+}
+
 /* A terminal that closes stops a training as Ctrl-C does; and it goes on with the same scans only.
  */
 static void a_replaced_scan_does_not_resume(void **state)
@@ -124,6 +172,9 @@ static void a_replaced_scan_does_not_resume(void **state)
     assert_non_null(strstr(o->err, "SIGHUP"));
     succeeds(shell_run("cp swapped/knee-1-0000.h5 swapped/knee-1-0001.h5"));
     o = shell_run("train-ssl ssl.yaml %s --resume", more);
+    assert_int_equal(o->code, 65);
+    assert_non_null(strstr(o->err, "replaced"));
+    o = shell_run("train-ssl ssl.yaml %s --resume --check", more);
     assert_int_equal(o->code, 65);
     assert_non_null(strstr(o->err, "replaced"));
     succeeds(
@@ -206,6 +257,7 @@ int main(void)
         cmocka_unit_test(simulated_scans),
         cmocka_unit_test(prepare),
         cmocka_unit_test(train_ssl),
+        cmocka_unit_test(a_resumption_is_checked_without_training),
         cmocka_unit_test(an_interrupted_training_resumes_to_the_same_weights),
         cmocka_unit_test(a_replaced_scan_does_not_resume),
         cmocka_unit_test(train_recon),

@@ -192,9 +192,21 @@ static void data_consistency(void **state)
     succeeds(shell_run("train-recon train.yaml --set network.data_consistency=1 --set run=none "
                        "--check | grep '15 coils'"));
     fails(shell_run("%s --set run=none --set augment.turn=true", dc), 78, "augment.turn");
-    fails(shell_run("%s --set run=none --set mask=poisson", dc), 78, "mask of columns");
-    fails(shell_run("%s=none --set mask=poisson", apply), 78, "mask of columns");
-    fails(shell_run("%s=none --set data.width=48", apply), 78, "data.width");
+    const char *consistent = "train-recon train.yaml --set network.data_consistency=1";
+    /* Before any work on references; --check says so, too, where there are scans. */
+    for (int check = 0; check < 2; check++) {
+        const char *early = check ? "--set data.cache=no --check" : "--set data.cache=no";
+        fails(shell_run("%s --set run=none --set mask=poisson %s", consistent, early), 78,
+              "mask of columns");
+        fails(shell_run("%s --set run=none --set data.width=48 %s", consistent, early), 78,
+              "data.width");
+        fails(shell_run("%s --set run=none --set mask.acceleration=40 %s", consistent, early), 78,
+              "mask");
+    }
+    fails(shell_run("%s=none --set mask=poisson --set data.cache=no", apply), 78,
+          "mask of columns");
+    fails(shell_run("%s=none --set data.width=48 --set data.cache=no", apply), 78, "data.width");
+    assert_false(shell_exists("no"));
 }
 
 static void bad_input(void **state)

@@ -105,19 +105,17 @@ static int run(bool recon, const char *path, long samples, struct err *e)
 {
     struct conf c = {0};
     struct sets sets = {0};
-    struct ssl *s = NULL;
-    struct recon *r = NULL;
+    struct task *t = NULL;
     struct cfg *cfg = cfg_load(fields, &c, path, NULL, 0, e);
-    int bad = !cfg || sets_open(&sets, &c.data, true, e);
+    int bad = !cfg || sets_find(&sets, &c.data, true, e) || sets_prepare(&sets, true, e);
     if (!bad && recon)
-        bad = !(r = recon_new((struct undersample_conf){c.mask, c.mask_on, c.seed}, &c.augment,
+        bad = !(t = recon_new((struct undersample_conf){c.mask, c.mask_on, c.seed}, &c.augment,
                               &c.network, &sets.train, &sets.validation, e));
     else if (!bad)
-        bad = !(s = ssl_new(&c.patches, &c.augment, &c.network, c.seed, &sets.train,
+        bad = !(t = ssl_new(&c.patches, &c.augment, &c.network, c.seed, &sets.train,
                             &sets.validation, e));
-    bad = bad || pull(recon ? &recon_task(r)->train : &ssl_task(s)->train, &c, samples, e);
-    ssl_free(s);
-    recon_free(r);
+    bad = bad || pull(&t->train, &c, samples, e);
+    task_free(t);
     sets_release(&sets);
     cfg_free(cfg);
     return bad ? -1 : 0;

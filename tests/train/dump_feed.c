@@ -61,10 +61,8 @@ struct tool {
     struct conf conf;
     const char *folder;
     struct sets sets;
-    struct ssl *ssl;
-    struct recon *recon;
     struct masks *masks;
-    const struct task *task;
+    struct task *task;
     FILE *weights;
     float *keep;
 };
@@ -136,10 +134,10 @@ static int dump(const struct tool *t, const char *name, bool training, long samp
             snprintf(entry, sizeof entry, "%s.target", name);
             save(t->weights, entry, b->target, s->target_len);
         }
-        if (t->recon) bad = draw(t, training, b->epoch[0], b->index[0], e);
+        if (t->masks) bad = draw(t, training, b->epoch[0], b->index[0], e);
         if (!bad)
-            write_record(f, b->index[0], t->recon ? t->keep : b->mask,
-                         t->recon ? t->task->width : t->task->width * t->task->height);
+            write_record(f, b->index[0], t->masks ? t->keep : b->mask,
+                         t->masks ? t->task->width : t->task->width * t->task->height);
     }
     loader_free(l);
     if (f && fclose(f)) bad = 1;
@@ -167,16 +165,15 @@ static int run(struct tool *t, bool ssl, struct err *e)
         return err_set(e, ERR_CONFIG, "augmentation is not dumped: leave it off");
     if (c->fit.accumulate != 1 || !c->fit.steps)
         return err_set(e, ERR_CONFIG, "give the length in steps, and accumulate nothing");
-    if (sets_open(&t->sets, &c->data, false, e)) return -1;
+    if (sets_find(&t->sets, &c->data, false, e) || sets_prepare(&t->sets, false, e)) return -1;
     struct images *train = &t->sets.train, *validation = &t->sets.validation;
     t->keep = mem_new((size_t)c->data.height * (size_t)c->data.width, sizeof *t->keep, e);
     if (ssl)
-        t->ssl = ssl_new(&c->patches, &c->augment, &c->network, c->seed, train, validation, e);
+        t->task = ssl_new(&c->patches, &c->augment, &c->network, c->seed, train, validation, e);
     else if ((t->masks = masks_new(c->mask, e)))
-        t->recon = recon_new((struct undersample_conf){c->mask, c->mask_on, c->seed}, &c->augment,
-                             &c->network, train, validation, e);
-    if (!t->keep || (!t->ssl && !t->recon)) return -1;
-    t->task = ssl ? ssl_task(t->ssl) : recon_task(t->recon);
+        t->task = recon_new((struct undersample_conf){c->mask, c->mask_on, c->seed}, &c->augment,
+                            &c->network, train, validation, e);
+    if (!t->keep || !t->task) return -1;
     const long steps = c->fit.steps;
     printf("steps=%ld\nbatch=%d\nlr=%.17g\nbeta1=%.17g\nbeta2=%.17g\neps=%.17g\n", steps,
            c->fit.batch, c->fit.adam.lr, c->fit.adam.beta1, c->fit.adam.beta2, c->fit.adam.eps);
@@ -205,8 +202,7 @@ int main(int argc, char **argv)
     struct cfg *cfg = cfg_load(ssl ? ssl_fields : recon_fields, &t.conf, argv[2], NULL, 0, &e);
     int bad = !cfg || !(t.weights = create(t.folder, "weights.bin", &e)) || run(&t, ssl, &e);
     if (t.weights && fclose(t.weights)) bad = 1;
-    ssl_free(t.ssl);
-    recon_free(t.recon);
+    task_free(t.task);
     masks_free(t.masks);
     mem_free(t.keep);
     sets_release(&t.sets);

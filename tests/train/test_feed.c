@@ -22,8 +22,8 @@ static struct feed { /* both tasks on the same scans */
         struct cfg_pick mask;
         struct unet_conf ssl, recon;
     } conf;
-    struct ssl *ssl;
-    struct recon *recon;
+    struct task *ssl;
+    struct task *recon;
 } feed;
 
 static const struct cfg_field fields[] = {CFG_GROUP(struct conf, data, sets_fields, ""),
@@ -64,7 +64,7 @@ static int feed_begin(void **state)
     struct err e = {0};
     struct conf *c = &feed.conf;
     if (!(feed.cfg = cfg_parse(fields, c, "test", text, (size_t)n, NULL, 0, &e)) ||
-        sets_open(&feed.sets, &c->data, true, &e) ||
+        sets_find(&feed.sets, &c->data, true, &e) || sets_prepare(&feed.sets, true, &e) ||
         !(feed.ssl = ssl_new(&c->patches, &c->augment, &c->ssl, 3, &feed.sets.train,
                              &feed.sets.validation, &e)) ||
         !(feed.recon = recon_new((struct undersample_conf){c->mask, MASK_CROPPED, 3}, &c->augment,
@@ -77,8 +77,8 @@ static int feed_begin(void **state)
 
 static int feed_end(void **state)
 {
-    ssl_free(feed.ssl);
-    recon_free(feed.recon);
+    task_free(feed.ssl);
+    task_free(feed.recon);
     sets_release(&feed.sets);
     cfg_free(feed.cfg);
     return scratch_remove(state);
@@ -86,7 +86,7 @@ static int feed_end(void **state)
 
 static const struct sample_source *source(int task)
 {
-    return task ? &recon_task(feed.recon)->train : &ssl_task(feed.ssl)->train;
+    return task ? &feed.recon->train : &feed.ssl->train;
 }
 
 /* Sample k of the stream, however it is cut into batches and wherever it starts. */
@@ -239,14 +239,14 @@ static void masks_on_either_k_space(void **state)
     (void)state;
     struct err e = {0};
     struct conf *c = &feed.conf;
-    struct recon *acquired =
+    struct task *acquired =
         recon_new((struct undersample_conf){c->mask, MASK_ACQUIRED, 3}, &c->augment, &c->recon,
                   &feed.sets.train, &feed.sets.validation, &e);
     assert_non_null(acquired);
     enum { N = 2 * SIDE * SIDE };
     float a[N], b[N], target[N];
     for (uint32_t i = 0; i < 4; i++) {
-        const struct sample_source *s = &recon_task(acquired)->train, *t = source(1);
+        const struct sample_source *s = &acquired->train, *t = source(1);
         assert_int_equal(s->make(s->ctx, i, 1, a, target, NULL, &e), 0);
         assert_int_equal(t->make(t->ctx, i, 1, b, target, NULL, &e), 0);
         double difference = 0, size = 0;
@@ -256,14 +256,14 @@ static void masks_on_either_k_space(void **state)
         }
         assert_true(size > 0 && difference < 1e-10 * size);
     }
-    recon_free(acquired);
+    task_free(acquired);
 }
 
 /* An empty image has no PSNR, and takes none from the others. */
 static void an_empty_image_has_no_psnr(void **state)
 {
     (void)state;
-    const struct task *t = recon_task(feed.recon);
+    const struct task *t = feed.recon;
     enum { N = 2 * SIDE * SIDE };
     static float image[N], output[N], none[N];
     double sums[TASK_MAX_SCORES] = {0}, one[TASK_MAX_SCORES], two[TASK_MAX_SCORES];
