@@ -100,6 +100,36 @@ int sets_prepare(struct sets *s, bool quiet, struct err *e)
     return images_prepare(&s->train, quiet, e) || images_prepare(&s->validation, quiet, e) ? -1 : 0;
 }
 
+static bool is_empty(const float complex *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (x[i] != 0.0f) return false;
+    return true;
+}
+
+/* Reads until there is an image that is not empty: one, as a rule. */
+static int refuse_empty(struct images *im, const char *key, struct err *e)
+{
+    const size_t n = (size_t)im->height * (size_t)im->width;
+    float complex *x = mem_new(n, sizeof *x, e);
+    int rc = x ? 0 : -1, empty = 0;
+    while (!rc && empty < im->n && !(rc = images_read(im, empty, x, e)) && is_empty(x, n))
+        empty++;
+    mem_free(x);
+    if (rc || empty < im->n) return rc;
+    err_set(e, ERR_DATA, "%s: all %d images are empty, every pixel is 0", key, im->n);
+    return err_hint(e, "look at the pictures in %s; are the maps of data.jsense.maps, if any, 0?",
+                    im->conf.cache);
+}
+
+int sets_refuse_empty(struct sets *s, struct err *e)
+{
+    return refuse_empty(&s->train, "data.train", e) ||
+                   refuse_empty(&s->validation, "data.validation", e)
+               ? -1
+               : 0;
+}
+
 int sets_missing(const struct sets *s, struct err *e)
 {
     const int train = images_missing(&s->train, e);

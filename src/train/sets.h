@@ -22,6 +22,9 @@ int sets_check(const struct sets_conf *c, struct err *e); /* without touching da
 int sets_find(struct sets *s, const struct sets_conf *c, bool quiet, struct err *e);
 /* And makes their references. */
 int sets_prepare(struct sets *s, bool quiet, struct err *e);
+/* Refuses sets, prepared, of nothing but empty images, all pixels 0: ERR_DATA. There is nothing to
+ * learn from, or every score would be one of nothing. */
+int sets_refuse_empty(struct sets *s, struct err *e);
 /* How many of them it would have to make; -1: it would fail. Changes nothing. */
 int sets_missing(const struct sets *s, struct err *e);
 /* Lists skipped scans in the folder and on stderr (scans_report). */

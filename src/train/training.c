@@ -97,8 +97,8 @@ int training_run(const struct training *t, const struct training_conf *c, const 
                     sets_find(&sets, &c->data, cli->quiet, e) ||
                     (t->admit && t->admit(c, &sets, cli->quiet, e)) ||
                     sets_prepare(&sets, cli->quiet, e) || sets_report(&sets, dir.dir, e) ||
-                    !(task = t->make(c, &sets, e)) || fit(task, &c->fit, c->seed, &dir, cli, e) ||
-                    sets_report(&sets, dir.dir, e);
+                    sets_refuse_empty(&sets, e) || !(task = t->make(c, &sets, e)) ||
+                    fit(task, &c->fit, c->seed, &dir, cli, e) || sets_report(&sets, dir.dir, e);
     task_free(task);
     sets_release(&sets);
     run_end(&dir);

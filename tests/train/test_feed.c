@@ -277,6 +277,48 @@ static void an_empty_image_has_no_psnr(void **state)
     assert_true(two[1] == one[1] && two[2] == one[2]);
 }
 
+static void write_maps(const char *name, float value)
+{
+    const int64_t dim[4] = {SLICES, COILS, SIDE, SIDE};
+    static float complex x[SLICES * COILS * SIDE * SIDE];
+    struct err e = {0};
+    for (int i = 0; i < SLICES * COILS * SIDE * SIDE; i++)
+        x[i] = value;
+    struct h5 *f = h5_create(scratch_path(name), &e);
+    if (h5_make(f, "maps", H5_C64, 4, dim, &e) || h5_write_c64(f, "maps", 4, NULL, dim, x, &e) ||
+        h5_commit(f, &e))
+        fail_msg("%s", e.text);
+    h5_close(f);
+}
+
+/* With maps that are 0 everywhere all references are: no score would mean anything. */
+static void sets_of_empty_images_are_refused(void **state)
+{
+    (void)state;
+    mkdir(scratch_path("maps"), 0777);
+    for (int nothing = 0; nothing < 3; nothing++) { /* in neither set, training, validation */
+        for (int i = 0; i < SCANS; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "maps/scan%d.h5", i);
+            write_maps(name, nothing == 1 || i == 0 ? 0.0f : 1.0f);
+        }
+        write_maps("maps/held-out.h5", nothing == 2 ? 0.0f : 1.0f);
+        char folder[600];
+        struct sets sets;
+        struct err e = {0};
+        struct sets_conf c = feed.conf.data;
+        snprintf(folder, sizeof folder, "%s", scratch_path("maps"));
+        c.jsense.maps = folder;
+        if (sets_find(&sets, &c, true, &e) || sets_prepare(&sets, true, &e)) fail_msg("%s", e.text);
+        assert_int_equal(sets_missing(&sets, &e), 0);
+        assert_int_equal(sets_refuse_empty(&sets, &e), nothing ? -1 : 0);
+        if (nothing) assert_int_equal(e.code, ERR_DATA);
+        if (nothing == 1) assert_non_null(strstr(e.text, "data.train: all 9 images are empty"));
+        if (nothing == 2) assert_non_null(strstr(e.text, "data.validation: all 3 images"));
+        sets_release(&sets);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_replaced_is_named),
         cmocka_unit_test(masks_on_either_k_space),
         cmocka_unit_test(an_empty_image_has_no_psnr),
+        cmocka_unit_test(sets_of_empty_images_are_refused),
     };
     return cmocka_run_group_tests(tests, feed_begin, feed_end);
 }
