@@ -1,9 +1,7 @@
 #include "train/estimate.h"
 
-#include "base/progress.h"
-#include "nn/step.h"
 #include "train/pace.h"
-#include "train/samples.h"
+#include "train/trial.h"
 
 #include <math.h>
 
@@ -16,53 +14,26 @@ struct cost {     /* seconds */
 };
 
 /* A part of a step, as many images as go at once, tells the cost of all parts. */
-static void time_part(struct step *s, struct params *p, const struct fit_conf *c, int parts,
-                      struct cost *out)
-{
-    double least = INFINITY, least_forward = INFINITY, forward;
-    for (int i = 0; i <= TIMED; i++) { /* the first touches memory for the first time */
-        const double start = clock_seconds();
-        step_run(s, (struct step_key){.seed = 1, .epoch = (uint32_t)i}, &forward);
-        const double took = clock_seconds() - start;
-        if (i) least = fmin(least, took);
-        if (i) least_forward = fmin(least_forward, forward);
-    }
-    const double start = clock_seconds();
-    adam_step(p, &c->adam, c->adam.lr, 1);
-    out->step = least * parts + (clock_seconds() - start);
-    out->image = least_forward / step_at_once(s);
-    out->state = (c->average > 0.0 ? 4 : 3) * p->trained_len * sizeof(float);
-}
-
 static int measure(const struct unet_conf *unet, const struct fit_conf *c,
                    const struct sets_conf *sets, const struct cli *cli, struct cost *out,
                    struct err *e)
 {
-    const struct loss_conf loss = fit_loss(c);
-    struct plan_conf shape = {.batch = fit_batch(c),
-                              .height = sets->height,
-                              .width = sets->width,
-                              .training = true,
-                              .precision = fit_precision(c, cli)};
-    struct params *p = NULL;
-    struct step *s = NULL;
-    uint64_t encoder;
-    const size_t pixels = (size_t)sets->height * (size_t)sets->width;
-    struct graph *g = net_graph(unet, &loss, e);
-    bool ok =
-        g && (p = net_params(g, unet, &loss, 1, &encoder, e)) && (s = step_new(g, p, shape, 0, e));
-    if (ok) {
-        const int at_once = step_at_once(s), parts = shape.batch / at_once;
-        step_free(s);
-        shape.batch = at_once;
-        if ((ok = (s = step_new(g, p, shape, at_once, e)) != NULL)) {
-            samples_invent(s, unet, (size_t)at_once * pixels);
-            time_part(s, p, c, parts, out);
-        }
+    struct trial t;
+    double least = INFINITY, forward = INFINITY, optimiser = INFINITY;
+    const bool ok = trial_init(&t, unet, c, sets->height, sets->width, true, cli, e) == 0;
+    for (int i = 0; ok && i <= TIMED; i++) { /* the first touches memory for the first time */
+        const struct trial_time took = trial_step(&t);
+        if (i == 0) continue;
+        least = fmin(least, took.forward + took.backward);
+        forward = fmin(forward, took.forward);
+        optimiser = fmin(optimiser, took.optimiser);
     }
-    step_free(s);
-    params_free(p);
-    graph_free(g);
+    if (ok)
+        *out = (struct cost){.step = least * (fit_batch(c) / t.batch) + optimiser,
+                             .image = forward / t.batch,
+                             .state = (c->average > 0.0 ? 4 : 3) * t.params->trained_len *
+                                      sizeof(float)};
+    trial_release(&t);
     return ok ? 0 : -1;
 }
 

@@ -5,15 +5,13 @@
 #include "base/peak.h"
 #include "base/progress.h"
 #include "nn/dn.h"
-#include "nn/step.h"
-#include "train/samples.h"
+#include "train/trial.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 enum { LEAST_STEPS = 2, MOST_STEPS = 8 };
 static const double STEPS_SECONDS = 5.0, PEAK_SECONDS = 0.1;
-static const uint64_t SEED = 1;
 
 static void heading(const struct params *p, enum nn_precision precision, FILE *out)
 {
@@ -22,34 +20,30 @@ static void heading(const struct params *p, enum nn_precision precision, FILE *o
 }
 
 /* Trains for a few seconds; returns the steps, and the least seconds of one into *least. */
-static int run_steps(struct step *step, struct params *p, const struct adam_conf *adam,
-                     double *least)
+static int run_steps(struct trial *t, double *least)
 {
     const double begin = clock_seconds();
     int steps = 0;
     *least = INFINITY;
     while (steps < LEAST_STEPS || (steps < MOST_STEPS && clock_seconds() - begin < STEPS_SECONDS)) {
-        const double start = clock_seconds();
-        step_run(step, (struct step_key){.seed = SEED, .epoch = (uint32_t)steps}, NULL);
-        adam_step(p, adam, adam->lr, (uint64_t)++steps);
-        *least = fmin(*least, clock_seconds() - start);
+        const struct trial_time took = trial_step(t);
+        *least = fmin(*least, took.forward + took.backward + took.optimiser);
+        steps++;
     }
     return steps;
 }
 
-static void measure_and_print(struct step *step, struct params *p, const struct unet_conf *unet,
-                              const struct fit_conf *c, size_t pixels)
+static void measure_and_print(struct trial *t)
 {
     const double before = peak_fma_gflops(PEAK_SECONDS);
     struct plan_yardstick y = {0};
-    samples_invent(step, unet, pixels);
-    const int steps = run_steps(step, p, &c->adam, &y.step_seconds);
+    const int steps = run_steps(t, &y.step_seconds), at_once = step_at_once(t->step);
     const double after = peak_fma_gflops(PEAK_SECONDS);
     y.peak_gflops = fmax(before, after);
     printf("times: the least of %d training steps on random numbers, of %d of their %d images\n\n",
-           steps, step_at_once(step), fit_batch(c));
-    y.step_seconds *= (double)step_at_once(step) / fit_batch(c);
-    plan_explain(step_plan(step), y, stdout);
+           steps, at_once, t->batch);
+    y.step_seconds *= (double)at_once / t->batch;
+    plan_explain(step_plan(t->step), y, stdout);
     if (fmin(before, after) < 0.9 * y.peak_gflops)
         printf(
             "note: the processors were busy with other work: %.0f GFLOP/s before and %.0f after. "
@@ -60,29 +54,17 @@ static void measure_and_print(struct step *step, struct params *p, const struct 
 int explain_training(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,
                      const struct cli *cli, struct err *e)
 {
-    struct params *p = NULL;
-    struct step *step = NULL;
-    const struct loss_conf loss = fit_loss(c);
-    const int batch = fit_batch(c);
-    uint64_t encoder;
-    struct graph *g = net_graph(unet, &loss, e);
-    struct plan_conf shape = {.batch = batch,
-                              .height = height,
-                              .width = width,
-                              .training = true,
-                              .precision = fit_precision(c, cli)};
-    bool ok = g && (p = net_params(g, unet, &loss, SEED, &encoder, e)) &&
-              (step = step_new(g, p, shape, 0, e));
+    struct trial t;
+    const bool ok = trial_init(&t, unet, c, height, width, false, cli, e) == 0;
     if (ok) {
-        heading(p, shape.precision, stdout);
+        heading(t.params, t.precision, stdout);
         printf("activations and gradients of %d of the %d images of a step at a time: %.1f MiB\n",
-               step_at_once(step), batch, (double)plan_arena_bytes(step_plan(step)) / (1 << 20));
+               step_at_once(t.step), t.batch,
+               (double)plan_arena_bytes(step_plan(t.step)) / (1 << 20));
         fflush(stdout); /* the rest takes seconds */
-        measure_and_print(step, p, unet, c, (size_t)batch * (size_t)height * (size_t)width);
+        measure_and_print(&t);
     }
-    step_free(step);
-    params_free(p);
-    graph_free(g);
+    trial_release(&t);
     return ok ? 0 : -1;
 }
 

@@ -1,7 +1,5 @@
 #include "train/samples.h"
 
-#include "base/rng.h"
-
 #include <stdio.h>
 
 static uint64_t add(uint64_t hash, uint32_t x)
@@ -25,22 +23,6 @@ uint64_t samples_fingerprint(const struct images *train, const struct images *va
         }
     }
     return hash;
-}
-
-static void invent(float *x, size_t len, uint32_t stream)
-{
-    struct rng r = rng_make(1, RNG_TEST, 0, stream);
-    for (size_t i = 0; i < len; i++)
-        x[i] = (float)rng_normal(&r);
-}
-
-void samples_invent(struct step *s, const struct unet_conf *unet, size_t pixels)
-{
-    float *acquisition = step_input(s, "acquisition");
-    invent(step_input(s, "input"), pixels * (size_t)unet->in_channels, 0);
-    invent(step_input(s, "target"), pixels * (size_t)unet->out_channels, 1);
-    for (size_t i = 0; acquisition && i < pixels * (size_t)unet->normal->channels; i++)
-        acquisition[i] = 1.0f;
 }
 
 void samples_name(const struct images *im, uint32_t index, char *text, size_t size)
