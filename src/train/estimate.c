@@ -1,6 +1,5 @@
 #include "train/estimate.h"
 
-#include "train/pace.h"
 #include "train/trial.h"
 
 #include <math.h>
@@ -81,13 +80,7 @@ static double cache_bytes(const struct images *im, const struct jsense_conf *j)
 static void print_training(const struct fit_conf *c, const struct cost *cost, int train,
                            int validation)
 {
-    const struct pace p =
-        pace_of(&(struct pace_conf){.samples = (uint64_t)train,
-                                    .batch = (uint64_t)fit_batch(c),
-                                    .epochs = (uint64_t)c->epochs,
-                                    .steps = (uint64_t)c->steps,
-                                    .every_steps = (uint64_t)c->validate_every,
-                                    .every_epochs = (uint64_t)c->validate_epochs});
+    const struct pace p = fit_pace(c, (uint64_t)train);
     const double steps = (double)p.steps, validations = (double)pace_validations(&p, p.steps);
     const double training = steps * cost->step, validating = validations * validation * cost->image;
     printf("# %.0f steps of %d images, %.3g s each, %.3g epochs: ", steps, fit_batch(c), cost->step,

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/cli.h"
-#include "train/fit.h"
+#include "train/fit_conf.h"
 #include "train/sets.h"
 
 /* Prints lines that begin with '#', so that they and the configuration are YAML together. `found`:

@@ -3,7 +3,7 @@
 
 #include "base/cli.h"
 #include "nn/plan.h"
-#include "train/fit.h"
+#include "train/fit_conf.h"
 
 /* --explain: makes the plan of the training, runs a few steps on random numbers, which needs no
  * scans, and prints both on stdout. */

@@ -32,7 +32,7 @@ static int not_written(const struct trainer *t, struct err *e)
 static int log_figures(struct trainer *t, const char *group, uint64_t record,
                        const char *const *names, const double *values, int n, struct err *e)
 {
-    return run_log(t->run, t->at.step, names, values, n, e) ||
+    return metrics_log(&t->run->metrics, t->at.step, names, values, n, e) ||
                    insight_scalars(&t->insight, group, record, t->at.step, names, values, n, e)
                ? not_written(t, e)
                : 0;

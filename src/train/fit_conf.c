@@ -1,4 +1,4 @@
-#include "train/fit.h"
+#include "train/fit_conf.h"
 #include "train/initial.h"
 
 #define LENGTH_FIELDS(epochs_default)                                                              \
@@ -104,6 +104,16 @@ int fit_check_checkpoints(const struct fit_conf *c, const char *task, const stru
 int fit_batch(const struct fit_conf *c)
 {
     return c->batch * c->accumulate;
+}
+
+struct pace fit_pace(const struct fit_conf *c, uint64_t samples)
+{
+    return pace_of(&(struct pace_conf){.samples = samples,
+                                       .batch = (uint64_t)fit_batch(c),
+                                       .epochs = (uint64_t)c->epochs,
+                                       .steps = (uint64_t)c->steps,
+                                       .every_steps = (uint64_t)c->validate_every,
+                                       .every_epochs = (uint64_t)c->validate_epochs});
 }
 
 struct loss_conf fit_loss(const struct fit_conf *c)

@@ -9,8 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -67,7 +65,7 @@ static int lock_directory(struct run *r, bool make, struct err *e)
     char path[1200];
     if (run_path(r, ".lock", path, sizeof path, e)) return -1;
     r->lock = open(path, O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0), 0666);
-    if (r->lock < 0 && !make) return 0;
+    if (r->lock < 0 && !make && errno == ENOENT) return 0;
     if (r->lock < 0) return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
     if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return 0;
     err_set(e, ERR_CONFIG, "%s: another training is running in it", r->dir);
@@ -103,12 +101,10 @@ static int open_files(struct run *r, const struct cli *cli, const char *text, si
 {
     char path[1200];
     if (run_path(r, "config.resolved.yaml", path, sizeof path, e) ||
-        io_write_text(path, text, len, e) || (!begun && record_start(r, cli, seed, e)) ||
-        run_path(r, "metrics.jsonl", path, sizeof path, e))
+        io_write_text(path, text, len, e) || (!begun && record_start(r, cli, seed, e)))
         return -1;
     /* Lines of an earlier start that never reached a checkpoint are of no training. */
-    r->metrics = fopen(path, begun ? "a" : "w");
-    return r->metrics ? 0 : err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+    return metrics_open(&r->metrics, r->dir, begun, e);
 }
 
 int run_begin(struct run *r, const char *dir, const struct cli *cli, const void *conf,
@@ -137,67 +133,19 @@ int run_check_resumed(const char *dir, const struct cli *cli, const void *conf,
     bool begun;
     size_t len = 0;
     char *text = NULL;
-    const int bad = io_path(r.dir, sizeof r.dir, e, "%s", dir) ||
-                    check_state(&r, true, &begun, e) || lock_directory(&r, false, e) ||
-                    !(text = resolved(cli, conf, &len, e)) ||
-                    check_resumed(&r, cli, text, may_change, e);
+    const int bad =
+        io_path(r.dir, sizeof r.dir, e, "%s", dir) || check_state(&r, true, &begun, e) ||
+        lock_directory(&r, false, e) || !(text = resolved(cli, conf, &len, e)) ||
+        check_resumed(&r, cli, text, may_change, e) ||
+        (access(dir, W_OK | X_OK) && err_set(e, ERR_IO, "%s: no file can be written there", dir));
     free(text);
     run_end(&r);
     return bad ? -1 : 0;
 }
 
-/* Whether a line is of what the state at step `step` has behind it. A line cut by a crash does not
- * parse, and goes. */
-static bool stays(const char *line, uint64_t step, uint64_t validated, const char *score)
-{
-    json_t *j = json_loads(line, 0, NULL), *at = json_object_get(j, "step");
-    const uint64_t last = json_object_get(j, score) ? validated : step;
-    const bool yes = json_is_integer(at) && (uint64_t)json_integer_value(at) <= last;
-    json_decref(j);
-    return yes;
-}
-
-int run_rewind_metrics(struct run *r, uint64_t step, uint64_t validated, const char *score,
-                       struct err *e)
-{
-    char path[1200], *kept = NULL, *line = NULL;
-    size_t len = 0, room = 0;
-    if (run_path(r, "metrics.jsonl", path, sizeof path, e)) return -1;
-    FILE *in = fopen(path, "r"), *out = open_memstream(&kept, &len);
-    while (in && out && getline(&line, &room, in) > 0)
-        if (stays(line, step, validated, score)) fputs(line, out);
-    bool ok = in && out;
-    if (in) fclose(in);
-    if (out && fclose(out)) ok = false;
-    free(line);
-    if (!ok) err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
-    if (ok) {
-        fclose(r->metrics);
-        ok = io_write_text(path, kept, len, e) == 0;
-        r->metrics = fopen(path, "a");
-        if (ok && !r->metrics) ok = err_set(e, ERR_IO, "%s: %s", path, strerror(errno)) == 0;
-    }
-    free(kept);
-    return ok ? 0 : -1;
-}
-
-int run_log(struct run *r, uint64_t step, const char *const *names, const double *values, int n,
-            struct err *e)
-{
-    fprintf(r->metrics, "{\"step\": %llu", (unsigned long long)step);
-    for (int i = 0; i < n; i++)
-        if (isfinite(values[i]))
-            fprintf(r->metrics, ", \"%s\": %.9g", names[i], values[i]);
-        else
-            fprintf(r->metrics, ", \"%s\": null", names[i]);
-    fputs("}\n", r->metrics);
-    if (!fflush(r->metrics) && !ferror(r->metrics)) return 0;
-    return err_set(e, ERR_IO, "%s/metrics.jsonl: %s", r->dir, strerror(errno));
-}
-
 void run_end(struct run *r)
 {
-    if (r->metrics) fclose(r->metrics);
+    metrics_close(&r->metrics);
     if (r->lock >= 0) close(r->lock);
     *r = (struct run){.lock = -1};
 }

@@ -16,6 +16,7 @@
 
 #include "base/cli.h"
 #include "base/err.h"
+#include "train/metrics.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +24,7 @@
 
 struct run {
     char dir[1024];
-    FILE *metrics;
+    struct metrics metrics;
     int lock; /* open while this process has the directory for itself; -1: not */
 };
 
@@ -37,11 +38,4 @@ int run_begin(struct run *r, const char *dir, const struct cli *cli, const void 
 int run_check_resumed(const char *dir, const struct cli *cli, const void *conf,
                       const char *const *may_change, struct err *e);
 int run_path(const struct run *r, const char *file, char *path, size_t size, struct err *e);
-/* Drops the lines of steps beyond `step`, and of validations (those with `score`) beyond step
- * `validated`: they will come again. */
-int run_rewind_metrics(struct run *r, uint64_t step, uint64_t validated, const char *score,
-                       struct err *e);
-/* {"step": …, names[0]: values[0], …}; NaN and infinity become null. Flushed at once. */
-int run_log(struct run *r, uint64_t step, const char *const *names, const double *values, int n,
-            struct err *e);
 void run_end(struct run *r);

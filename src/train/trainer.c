@@ -6,23 +6,14 @@
 #include <math.h>
 #include <string.h>
 
-static struct pace make_pace(const struct task *task, const struct fit_conf *c)
-{
-    return pace_of(&(struct pace_conf){.samples = task->train.samples,
-                                       .batch = (uint64_t)fit_batch(c),
-                                       .epochs = (uint64_t)c->epochs,
-                                       .steps = (uint64_t)c->steps,
-                                       .every_steps = (uint64_t)c->validate_every,
-                                       .every_epochs = (uint64_t)c->validate_epochs});
-}
-
 static int resume(struct trainer *t, struct err *e)
 {
     char path[1200];
     const struct ckpt_info fresh = t->at;
     return states_newest(&t->states, t->cli, false, path, sizeof path, &t->at, e) ||
                    states_fit(path, &fresh, &t->at, e) || ckpt_load(path, t->params, true, e) ||
-                   run_rewind_metrics(t->run, t->at.step, t->at.validated, t->task->scores[0], e)
+                   metrics_rewind(&t->run->metrics, t->at.step, t->at.validated, t->task->scores[0],
+                                  e)
                ? -1
                : 0;
 }
@@ -44,7 +35,7 @@ int trainer_init(struct trainer *t, struct err *e)
 {
     const struct task *task = t->task;
     const struct fit_conf *c = t->conf;
-    t->pace = make_pace(task, c);
+    t->pace = fit_pace(c, task->train.samples);
     t->precision = fit_precision(c, t->cli);
     t->states = states_of(t->run, c->keep);
     t->source = (struct named_source){task, false};

@@ -6,7 +6,7 @@
 #include "nn/ckpt.h"
 #include "nn/step.h"
 #include "train/blame.h"
-#include "train/fit.h"
+#include "train/fit_conf.h"
 #include "train/initial.h"
 #include "train/insight.h"
 #include "train/pace.h"

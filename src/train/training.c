@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "train/estimate.h"
 #include "train/explain.h"
+#include "train/fit.h"
 #include "train/run.h"
 #include "train/samples.h"
 #include "train/states.h"

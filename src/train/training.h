@@ -4,7 +4,7 @@
 
 #include "base/cli.h"
 #include "data/augment.h"
-#include "train/fit.h"
+#include "train/fit_conf.h"
 #include "train/sets.h"
 #include "train/task.h"
 

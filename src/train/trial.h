@@ -3,7 +3,7 @@
 
 #include "base/cli.h"
 #include "nn/step.h"
-#include "train/fit.h"
+#include "train/fit_conf.h"
 
 struct trial {
     struct graph *graph;
