@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/par.h"
 #include "base/stop.h"
 #include "toy.h"
 #include "train/initial.h"
@@ -603,6 +604,7 @@ int main(void)
 {
     char name[] = "/tmp/ssfd-test-fit-XXXXXX";
     folder = mkdtemp(name);
+    par_set_threads(1); /* tiny images */
     stop_on_signals();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(learns_and_repeats),
