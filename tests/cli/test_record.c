@@ -125,7 +125,9 @@ static void precisions(void **state)
     j = record("bf16");
     if (count(o->err, "warning") == 0) {
         assert_string_equal(text_of(j, "precision"), "bf16");
-        assert_int_equal(kernels(j, "own bf16 "), CONVOLUTIONS);
+        /* Without AMX some are faster by Winograd's scheme, in float32. */
+        assert_true(kernels(j, "own bf16 ") > 0);
+        assert_int_equal(kernels(j, "own "), CONVOLUTIONS);
         assert_int_equal(shell_run("cmp bf16/last.h5 ssl/last.h5")->code, 1);
     }
     json_decref(j);
