@@ -37,7 +37,7 @@ check_header() {
     done < <(grep -rlE "#[[:space:]]*include[[:space:]]+[<\"]$header" --include='*.[ch]' .  | sed 's,^\./,,')
     [ $found = 1 ] || complain "nobody includes <$header>: is its rule in tests/meta/layering.sh out of date?"
 }
-check_header 'hdf5' 'base/h5.c base/h5_records.c'
+check_header 'hdf5' 'base/h5.c base/h5_data.c base/h5_attr.c base/h5_records.c'
 check_header 'xxhash\.h' 'base/hash.c'
 check_header 'yaml\.h' 'base/yaml.c'
 check_header 'png\.h>' 'base/png.c'
