@@ -5,8 +5,8 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/stop.h"
+#include "base/worklock.h"
 #include "data/maps_file.h"
-#include "data/reflock.h"
 #include "data/refpicture.h"
 #include "data/refpool.h"
 
@@ -34,7 +34,7 @@ struct maker {
     const int *turn; /* which of the list, in this order */
     int n, at;
     struct job *current; /* being read */
-    struct reflock lock;
+    struct worklock lock;
     bool *later; /* (of list): another process is at it */
     int failures, first_failure;
     bool halt; /* no use going on */
@@ -107,7 +107,7 @@ static void close_job(struct maker *m, struct job *j)
     if (!complete && !io_exists(c->path) &&
         refpicture_path(picture, sizeof picture, c->path, NULL) == 0)
         unlink(picture);
-    reflock_release(&m->lock, c->path);
+    worklock_release(&m->lock, c->path);
     if (j->failed) note_failure(m, j);
     if (m->current == j) m->current = NULL;
     mem_free(j);
@@ -130,16 +130,16 @@ static void begin_job(struct maker *m, int index)
     const struct refcache *c = of->cache;
     struct err e = {0};
     char picture[1024];
-    m->later[index] = !reflock_try(&m->lock, c->path);
+    m->later[index] = !worklock_try(&m->lock, c->path);
     if (m->later[index]) return;
     if (!of->force && !reffile_why(c)) {
         m->done += c->slices;
-        reflock_release(&m->lock, c->path);
+        worklock_release(&m->lock, c->path);
         return;
     }
-    reflock_sweep(&m->lock, c->path);
+    worklock_sweep(&m->lock, c->path);
     if (refpicture_path(picture, sizeof picture, c->path, NULL) == 0)
-        reflock_sweep(&m->lock, picture);
+        worklock_sweep(&m->lock, picture);
     struct job *j = mem_new(1, sizeof *j, &e);
     if (!j) {
         m->failures++;
@@ -253,9 +253,9 @@ static void make_later(struct maker *m, int n)
             make_turn(m, &i, 1);
             if (!m->later[i]) break;
             if (clock_seconds() - start > PATIENCE) {
-                reflock_close(&m->lock);
+                worklock_close(&m->lock);
                 make_turn(m, &i, 1);
-                reflock_open(&m->lock, m->folder);
+                worklock_open(&m->lock, m->folder);
             } else {
                 usleep(100000);
             }
@@ -303,10 +303,10 @@ int refmake_all(struct refmake *list, int n, const char *folder, bool quiet, str
     for (int i = 0; i < n; i++)
         slices += list[i].cache->slices;
     struct maker m = {.list = list, .folder = folder};
-    reflock_open(&m.lock, folder);
+    worklock_open(&m.lock, folder);
     m.progress = progress_begin("references", 0, slices, quiet);
     int rc = make_list(&m, n, e);
     progress_end(&m.progress, "");
-    reflock_close(&m.lock);
+    worklock_close(&m.lock);
     return rc ? -1 : outcome(&m, e);
 }
