@@ -1,19 +1,10 @@
 #include "data/sens.h"
 
 #include "base/mem.h"
+#include "data/lanes.h"
 
 #include <math.h>
 #include <string.h>
-
-enum { LANES = 16, PAIR = LANES / 2 }; /* eight complex numbers, real and imaginary alternating */
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
-
-/* (im, re) of every (re, im). */
-static lanes swapped(lanes v)
-{
-    return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
-}
-static const lanes times_i = {-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1};
 
 struct sens {
     int coils, k, h, w;
@@ -83,7 +74,7 @@ static void transform_lines(struct sens *s, const float complex *kernels, int x,
 /* Both elements of a pair become their sum. */
 static lanes pair_sum(lanes v)
 {
-    return v + swapped(v);
+    return v + lanes_swapped(v);
 }
 
 /* map = all coils at row y of those columns, not normalised; returns 1 / their root-sum-of-squares,
@@ -100,7 +91,7 @@ static lanes transform_row(struct sens *s, int y)
             a += re[v] * line[v];
             b += im[v] * line[v];
         }
-        lanes m = a + times_i * swapped(b);
+        lanes m = a + lanes_times_i(b);
         s->map[c] = m;
         total += m * m;
     }
@@ -111,21 +102,11 @@ static lanes transform_row(struct sens *s, int y)
     return scale;
 }
 
-static lanes load(const float complex *from, int n)
-{
-    lanes v = {0};
-    if (n == PAIR)
-        memcpy(&v, from, sizeof v);
-    else
-        memcpy(&v, from, (size_t)n * sizeof *from);
-    return v;
-}
-
 void sens_maps(struct sens *s, const float complex *kernels, float complex *maps)
 {
     const size_t plane = (size_t)s->h * (size_t)s->w;
-    for (int x = 0; x < s->w; x += PAIR) {
-        const int n = s->w - x < PAIR ? s->w - x : PAIR;
+    for (int x = 0; x < s->w; x += LANES_COMPLEX) {
+        const int n = s->w - x < LANES_COMPLEX ? s->w - x : LANES_COMPLEX;
         transform_lines(s, kernels, x, n);
         for (int y = 0; y < s->h; y++) {
             const lanes scale = transform_row(s, y);
@@ -142,21 +123,21 @@ void sens_combine(struct sens *s, const float complex *kernels, const float comp
                   float complex *out, float *rss)
 {
     const size_t plane = (size_t)s->h * (size_t)s->w;
-    for (int x = 0; x < s->w; x += PAIR) {
-        const int n = s->w - x < PAIR ? s->w - x : PAIR;
+    for (int x = 0; x < s->w; x += LANES_COMPLEX) {
+        const int n = s->w - x < LANES_COMPLEX ? s->w - x : LANES_COMPLEX;
         transform_lines(s, kernels, x, n);
         for (int y = 0; y < s->h; y++) {
             const lanes scale = transform_row(s, y);
             const size_t at = (size_t)y * (size_t)s->w + (size_t)x;
             lanes re = {0}, im = {0}, energy = {0};
             for (int c = 0; c < s->coils; c++) {
-                lanes v = load(images + (size_t)c * plane + at, n), m = s->map[c];
-                re += m * v;          /* mr vr, mi vi */
-                im += m * swapped(v); /* mr vi, mi vr */
+                lanes v = lanes_load(images + (size_t)c * plane + at, n), m = s->map[c];
+                re += m * v;                /* mr vr, mi vi */
+                im += m * lanes_swapped(v); /* mr vi, mi vr */
                 energy += v * v;
             }
             re = scale * pair_sum(re);
-            im = scale * pair_sum(times_i * im);
+            im = scale * pair_sum(lanes_real_negated(im));
             energy = pair_sum(energy);
             for (int i = 0; i < n; i++) {
                 out[at + (size_t)i] = re[2 * i] - im[2 * i] * I;

@@ -44,7 +44,7 @@ check_header 'png\.h>' 'base/png.c'
 check_header 'omp\.h' 'base/par.c'
 check_header 'Random123/' 'base/rng.c'
 check_header '(oneapi/dnnl/)?dnnl' 'nn/dn.c'
-check_header 'fftw3' 'data/fft.c'
+check_header 'fftw3' 'data/fft.c data/fft_line.c'
 check_header 'expat' 'data/mrd_header.c'
 check_header 'nifti' 'data/anatomy.c'
 
