@@ -8,6 +8,7 @@
 #include "data/phantom_slot.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -97,8 +98,8 @@ static int ask_for_room(const struct job *j, struct err *e)
     const double need = 1.01 * (double)j->bytes;
     double room;
     if (!free_bytes(j->c->out, &room) || need <= room) return 0;
-    err_set(e, ERR_IO, "%s: %d scans take %.1f GB, and there is room for %.1f GB", j->c->out,
-            j->missing, need / 1e9, room / 1e9);
+    err_set(e, ERR_IO, "%s: %d scans take %.0f MB, and there is room for %.0f MB", j->c->out,
+            j->missing, ceil(need / 1e6), floor(room / 1e6));
     return err_hint(e, "make fewer scans, smaller ones (--preset small), or choose another folder");
 }
 

@@ -98,13 +98,13 @@ static void close_job(struct maker *m, struct job *j)
     const struct refcache *c = j->of->cache;
     struct err e = {0};
     char picture[1024];
-    if (j->done == c->slices && !j->failed) judge_empty(m, j);
-    const bool complete = j->done == c->slices && !j->failed;
-    if (complete && finish_file(j, &e)) fail(j, c->slices, &e);
+    const bool complete = j->done == c->slices;
+    if (complete && !j->failed) judge_empty(m, j);
+    if (complete && !j->failed && finish_file(j, &e)) fail(j, c->slices, &e);
     scan_close(j->in);
     h5_close(j->out);
     maps_close(&j->maps);
-    if (!complete && !io_exists(c->path) &&
+    if ((!complete || j->failed) && !io_exists(c->path) &&
         refpicture_path(picture, sizeof picture, c->path, NULL) == 0)
         unlink(picture);
     worklock_release(&m->lock, c->path);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <utime.h>
 
@@ -590,6 +591,32 @@ static void test_unwritable_folder(void **state)
     scans_release(&s);
 }
 
+/* At any moment: neither a part of a file stays behind nor its picture. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    struct refcache r[2];
+    struct rlimit full, small;
+    struct stat st;
+    fresh();
+    assert_int_equal(prepare(&conf, r), 0);
+    assert_int_equal(stat(r[0].path, &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &full), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    for (int part = 1; part <= 4; part++) {
+        fresh();
+        small = full;
+        small.rlim_cur = (rlim_t)(st.st_size * part / 4 - 1);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        const int code = prepare(&conf, r);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+        assert_int_equal(code, ERR_IO);
+        assert_non_null(strstr(e.text, "cannot be written"));
+        run("test -z \"$(ls '%s/cache/deep')\"", scratch);
+    }
+    signal(SIGXFSZ, SIG_DFL);
+}
+
 /* A cache in the folder of the scans would replace them. */
 static void test_scans_are_never_overwritten(void **state)
 {
@@ -654,6 +681,7 @@ int main(void)
         cmocka_unit_test(test_a_sleeping_owner),
         cmocka_unit_test(test_given_maps),
         cmocka_unit_test(test_unwritable_folder),
+        cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_scans_are_never_overwritten),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_stop),
