@@ -125,6 +125,10 @@ static void prepare_keeps_to_a_split(void **state)
     gives(shell_run("prepare p.yaml --quiet"), 0);
     gives(shell_run("test $(ls of-split/*.h5 | wc -l) = 4"), 0);
     says(gives(shell_run("prepare p.yaml --quiet --set data.split=folders"), 65), "cut.h5");
+    says(
+        gives(shell_run("prepare p.yaml --quiet --set data.split=folders --set data.train=nowhere"),
+              NOINPUT),
+        "paths are relative to where the command is run: /tmp/ssfd-test-cli-");
 }
 
 /* A pipe would be waited for for ever. */
