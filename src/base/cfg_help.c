@@ -72,12 +72,12 @@ const char *cfg_type_text(char out[CFG_TYPE_TEXT_MAX], const struct cfg_field *f
     return out;
 }
 
-/* Prints text from column `at` on, broken between words and indented there. */
+/* Prints a line of text from column `at` on, broken between words and indented there. */
 static void wrap(FILE *out, int at, const char *text)
 {
     int column = at;
-    while (*text) {
-        const int word = (int)strcspn(text, " ");
+    while (*text && *text != '\n') {
+        const int word = (int)strcspn(text, " \n");
         const bool start = column == at;
         if (!start && column + 1 + word > WIDTH) {
             fprintf(out, "\n%*s", at, "");
@@ -92,6 +92,18 @@ static void wrap(FILE *out, int at, const char *text)
         text += strspn(text, " ");
     }
     fputc('\n', out);
+}
+
+void cfg_help_text(const char *text, FILE *out)
+{
+    while (*text) {
+        const size_t len = strcspn(text, "\n");
+        if (len > WIDTH)
+            wrap(out, 0, text);
+        else
+            fprintf(out, "%.*s\n", (int)len, text);
+        text += len + (text[len] == '\n');
+    }
 }
 
 /* One cell that starts at column `at` and after which the column `next` begins; a cell too long

@@ -85,3 +85,5 @@ const char *cfg_type_text(char out[CFG_TYPE_TEXT_MAX], const struct cfg_field *f
 
 /* cfg_help for a command line: keys as "--options", `positional` as the argument. */
 void cfg_help_options(const struct cfg_field *fields, const char *positional, FILE *out);
+/* Lines as they are, but those that are too long for a page broken between words. */
+void cfg_help_text(const char *text, FILE *out);

@@ -185,8 +185,10 @@ static void print_help(const struct command *c)
         printf("usage: %s CONFIG.yaml [--set KEY=VALUE]... [OPTION]...\n\n%s\n", c->name,
                c->summary);
     }
-    if (c->text && *c->text)
-        printf("\n%s%s", c->text, c->text[strlen(c->text) - 1] == '\n' ? "" : "\n");
+    if (c->text && *c->text) {
+        putchar('\n');
+        cfg_help_text(c->text, stdout);
+    }
     printf("\nOptions\n");
     if (!c->positional)
         printf("  %-16s  %s\n", "--set KEY=VALUE", "replace one value, as in --set train.lr=1e-4");

@@ -1,7 +1,8 @@
 /* HDF5 files: typed datasets and attributes, every shape checked before a byte is read, and files
- * that appear complete or not at all. The only header the rest of the program needs for HDF5;
- * h5.c alone includes hdf5.h. Errors name the file and the dataset. Not for two threads at once
- * on one file; different files from different threads are serialised by the HDF5 library. */
+ * that appear complete or not at all. Files are in h5.c, datasets in h5_data.c, text and attributes
+ * in h5_attr.c; tables of records have a header of their own, h5_records.h. Errors name the file
+ * and the dataset. Not for two threads at once on one file; different files from different threads
+ * are serialised by the HDF5 library. */
 #pragma once
 
 #include "base/err.h"

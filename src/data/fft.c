@@ -1,10 +1,11 @@
 #include "data/fft.h"
 
 #include "base/mem.h"
+#include "data/fft_line.h"
 
 #include <fftw3.h>
 #include <math.h>
-#include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 struct fft2 {
@@ -12,9 +13,6 @@ struct fft2 {
     float complex *x; /* (h, w), aligned alike in every plan: the same algorithm, the same bits */
     fftwf_plan forward, inverse;
 };
-
-/* FFTW's planner keeps global state. */
-static pthread_mutex_t planner = PTHREAD_MUTEX_INITIALIZER;
 
 struct fft2 *fft2_new(int h, int w, struct err *e)
 {
@@ -24,10 +22,10 @@ struct fft2 *fft2_new(int h, int w, struct err *e)
     f->w = w;
     f->x = mem_new((size_t)h * (size_t)w, sizeof *f->x, e);
     if (f->x) {
-        pthread_mutex_lock(&planner);
+        pthread_mutex_lock(&fft_planner);
         f->forward = fftwf_plan_dft_2d(h, w, f->x, f->x, FFTW_FORWARD, FFTW_ESTIMATE);
         f->inverse = fftwf_plan_dft_2d(h, w, f->x, f->x, FFTW_BACKWARD, FFTW_ESTIMATE);
-        pthread_mutex_unlock(&planner);
+        pthread_mutex_unlock(&fft_planner);
         if (f->forward && f->inverse) return f;
         err_set(e, ERR_FAILED, "no Fourier transform of %d by %d could be planned", h, w);
     }
@@ -38,10 +36,10 @@ struct fft2 *fft2_new(int h, int w, struct err *e)
 void fft2_free(struct fft2 *f)
 {
     if (!f) return;
-    pthread_mutex_lock(&planner);
+    pthread_mutex_lock(&fft_planner);
     if (f->forward) fftwf_destroy_plan(f->forward);
     if (f->inverse) fftwf_destroy_plan(f->inverse);
-    pthread_mutex_unlock(&planner);
+    pthread_mutex_unlock(&fft_planner);
     mem_free(f->x);
     mem_free(f);
 }
@@ -98,10 +96,14 @@ enum { BLOCK = 16 }; /* columns transformed together: two cache lines of every r
 
 struct fft_fit {
     int h, w, oh, ow;
-    int rows, cols;                 /* that both sizes have */
-    int stride;                     /* of `lines`, whole cache lines: every row is aligned alike */
-    float complex *columns, *lines; /* (h, BLOCK), (rows, stride) */
-    fftwf_plan down, along;
+    int rows, cols;        /* that both sizes have */
+    int stride;            /* of `lines`, whole cache lines: every row is aligned alike */
+    float complex *before; /* (h, BLOCK): columns of k-space */
+    float complex *after;  /* likewise, transformed */
+    float complex *lines;  /* (rows, stride) */
+    float complex *row;    /* (ow), of the image */
+    fftwf_plan down;
+    struct fft_line *along;
 };
 
 static int least(int a, int b)
@@ -117,15 +119,15 @@ struct fft_fit *fft_fit_new(int h, int w, int oh, int ow, struct err *e)
     f->rows = least(h, oh);
     f->cols = least(w, ow);
     f->stride = (w + 7) / 8 * 8;
-    f->columns = mem_new((size_t)h * BLOCK, sizeof *f->columns, e);
-    f->lines = mem_new((size_t)f->rows * (size_t)f->stride, sizeof *f->lines, e);
-    if (f->columns && f->lines) {
-        pthread_mutex_lock(&planner);
-        f->down = fftwf_plan_many_dft(1, &h, BLOCK, f->columns, NULL, BLOCK, 1, f->columns, NULL,
-                                      BLOCK, 1, FFTW_BACKWARD, FFTW_ESTIMATE);
-        f->along = fftwf_plan_dft_1d(w, f->lines, f->lines, FFTW_BACKWARD, FFTW_ESTIMATE);
-        pthread_mutex_unlock(&planner);
-        if (f->down && f->along) return f;
+    const size_t block = (size_t)h * BLOCK, one = sizeof *f->lines;
+    if ((f->before = mem_new(block, one, e)) && (f->after = mem_new(block, one, e)) &&
+        (f->lines = mem_new((size_t)f->rows * (size_t)f->stride, one, e)) &&
+        (f->row = mem_new((size_t)ow, one, e)) && (f->along = fft_line_new(w, 1, e))) {
+        pthread_mutex_lock(&fft_planner);
+        f->down = fftwf_plan_many_dft(1, &h, BLOCK, f->before, NULL, BLOCK, 1, f->after, NULL,
+                                      BLOCK, 1, FFTW_BACKWARD, FFTW_ESTIMATE | FFTW_DESTROY_INPUT);
+        pthread_mutex_unlock(&fft_planner);
+        if (f->down) return f;
         err_set(e, ERR_FAILED, "no Fourier transform of %d by %d could be planned", h, w);
     }
     fft_fit_free(f);
@@ -135,102 +137,140 @@ struct fft_fit *fft_fit_new(int h, int w, int oh, int ow, struct err *e)
 void fft_fit_free(struct fft_fit *f)
 {
     if (!f) return;
-    pthread_mutex_lock(&planner);
+    pthread_mutex_lock(&fft_planner);
     if (f->down) fftwf_destroy_plan(f->down);
-    if (f->along) fftwf_destroy_plan(f->along);
-    pthread_mutex_unlock(&planner);
-    mem_free(f->columns);
+    pthread_mutex_unlock(&fft_planner);
+    fft_line_free(f->along);
+    mem_free(f->before);
+    mem_free(f->after);
     mem_free(f->lines);
+    mem_free(f->row);
     mem_free(f);
 }
 
-/* Columns [from, from + n) of k-space, transformed; the rows that are kept go to columns [to, …) of
- * `lines`. */
-static void transform_columns(struct fft_fit *f, const float complex *kspace, int from, int n,
-                              int to)
+/* Some columns: their places in k-space, and those of their transforms in `lines`. */
+struct columns {
+    int n, from[BLOCK], to[BLOCK];
+};
+
+static bool together(const int *place, int n)
 {
-    const int h = f->h, centre = h / 2, first = (h - f->rows) / 2;
-    const size_t size = (size_t)n * sizeof *kspace;
-    if (n < BLOCK) memset(f->columns, 0, (size_t)h * BLOCK * sizeof *f->columns);
-    for (int i = 0; i < h; i++)
-        memcpy(f->columns + (size_t)i * BLOCK,
-               kspace + (size_t)((i + centre) % h) * (size_t)f->w + (size_t)from, size);
-    fftwf_execute(f->down);
-    for (int i = 0; i < f->rows; i++)
-        memcpy(f->lines + (size_t)i * (size_t)f->stride + (size_t)to,
-               f->columns + (size_t)((first + i + h - centre) % h) * BLOCK, size);
+    return place[n - 1] - place[0] == n - 1;
 }
 
-/* `lines`, transformed, and of them what is kept. */
-static void transform_lines(struct fft_fit *f, float complex *image)
+/* to[j] = from[place[j]] of a row, or the other way round. */
+static void gather(float complex *to, const float complex *from, const int *place, int n)
 {
-    const int w = f->w, centre = w / 2;
+    for (int k = 0; k < n; k++)
+        to[k] = from[place[k]];
+}
+
+static void scatter(float complex *to, const float complex *from, const int *place, int n)
+{
+    for (int k = 0; k < n; k++)
+        to[place[k]] = from[k];
+}
+
+static void transform_columns(struct fft_fit *f, const float complex *kspace,
+                              const struct columns *c)
+{
+    const int h = f->h, centre = h / 2, first = (h - f->rows) / 2;
+    const bool block = c->n == BLOCK && together(c->from, BLOCK) && together(c->to, BLOCK);
+    if (c->n < BLOCK) memset(f->before, 0, (size_t)h * BLOCK * sizeof *f->before);
+    for (int i = 0; i < h; i++) {
+        const float complex *row = kspace + (size_t)((i + centre) % h) * (size_t)f->w;
+        float complex *to = f->before + (size_t)i * BLOCK;
+        if (block)
+            memcpy(to, row + c->from[0], BLOCK * sizeof *to);
+        else
+            gather(to, row, c->from, c->n);
+    }
+    fftwf_execute(f->down);
+    for (int i = 0; i < f->rows; i++) {
+        const float complex *row = f->after + (size_t)((first + i + h - centre) % h) * BLOCK;
+        float complex *to = f->lines + (size_t)i * (size_t)f->stride;
+        if (block)
+            memcpy(to + c->to[0], row, BLOCK * sizeof *to);
+        else
+            scatter(to, row, c->to, c->n);
+    }
+}
+
+/* All columns of which keep is not 0; NULL: all there are. The centre comes first, as in `lines`.
+ */
+static void transform_down(struct fft_fit *f, const float *keep, const float complex *kspace)
+{
+    struct columns c = {0};
+    if (keep) memset(f->lines, 0, (size_t)f->rows * (size_t)f->stride * sizeof *f->lines);
+    for (int to = 0; to < f->w; to++) {
+        const int from = (to + f->w / 2) % f->w;
+        if (!keep || keep[from] != 0.0f) {
+            c.from[c.n] = from;
+            c.to[c.n++] = to;
+        }
+        if (c.n == BLOCK || (c.n > 0 && to == f->w - 1)) {
+            transform_columns(f, kspace, &c);
+            c.n = 0;
+        }
+    }
+}
+
+/* The columns of a transformed line that are kept. */
+static void fit_line(const struct fft_fit *f, const float complex *line, float complex *to)
+{
+    const int w = f->w, centre = w / 2, first = (w - f->cols) / 2;
     const float scale = (float)(1.0 / sqrt((double)f->h * (double)w));
-    const int first = (w - f->cols) / 2, top = (f->oh - f->rows) / 2, left = (f->ow - f->cols) / 2;
-    if (f->rows < f->oh || f->cols < f->ow)
-        memset(image, 0, (size_t)f->oh * (size_t)f->ow * sizeof *image);
+    int wrap = least(f->cols, centre - first); /* positions before the centre are at the end */
+    if (wrap < 0) wrap = 0;
+    for (int j = 0; j < wrap; j++)
+        to[j] = line[first + j + w - centre] * scale;
+    for (int j = wrap; j < f->cols; j++)
+        to[j] = line[first + j - centre] * scale;
+}
+
+static void transform_along(struct fft_fit *f, const struct fft_mask *mask, const float *keep,
+                            float complex *image)
+{
+    const size_t ow = (size_t)f->ow;
+    const int top = (f->oh - f->rows) / 2, left = (f->ow - f->cols) / 2;
+    if (f->rows < f->oh) memset(image, 0, (size_t)f->oh * ow * sizeof *image);
     for (int i = 0; i < f->rows; i++) {
         float complex *line = f->lines + (size_t)i * (size_t)f->stride;
-        float complex *to = image + (size_t)(top + i) * (size_t)f->ow + (size_t)left;
-        fftwf_execute_dft(f->along, line, line);
-        int wrap = least(f->cols, centre - first); /* positions before the centre are at the end */
-        if (wrap < 0) wrap = 0;
-        for (int j = 0; j < wrap; j++)
-            to[j] = line[first + j + w - centre] * scale;
-        for (int j = wrap; j < f->cols; j++)
-            to[j] = line[first + j - centre] * scale;
+        fft_line_run(f->along, line);
+        if (f->cols < f->ow) memset(f->row, 0, ow * sizeof *f->row);
+        fit_line(f, line, f->row + left);
+        if (mask) fft_mask_line(mask, keep, f->row);
+        memcpy(image + (size_t)(top + i) * ow, f->row, ow * sizeof *image);
     }
 }
 
 void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float complex *image)
 {
-    const int w = f->w, centre = w / 2;
-    for (int j = centre; j < w; j += BLOCK)
-        transform_columns(f, kspace, j, least(BLOCK, w - j), j - centre);
-    for (int j = 0; j < centre; j += BLOCK)
-        transform_columns(f, kspace, j, least(BLOCK, centre - j), j + w - centre);
-    transform_lines(f, image);
-}
-
-/* Columns [0, n) of `columns` are those of k-space whose numbers are in from[]. */
-static void transform_gathered(struct fft_fit *f, const float complex *kspace, const int *from,
-                               int n)
-{
-    const int h = f->h, centre = h / 2, first = (h - f->rows) / 2;
-    if (n < BLOCK) memset(f->columns, 0, (size_t)h * BLOCK * sizeof *f->columns);
-    for (int i = 0; i < h; i++) {
-        const float complex *row = kspace + (size_t)((i + centre) % h) * (size_t)f->w;
-        for (int k = 0; k < n; k++)
-            f->columns[i * BLOCK + k] = row[from[k]];
-    }
-    fftwf_execute(f->down);
-    for (int i = 0; i < f->rows; i++) {
-        const float complex *row = f->columns + (size_t)((first + i + h - centre) % h) * BLOCK;
-        float complex *line = f->lines + (size_t)i * (size_t)f->stride;
-        for (int k = 0; k < n; k++)
-            line[(from[k] + f->w - f->w / 2) % f->w] = row[k];
-    }
+    transform_down(f, NULL, kspace);
+    transform_along(f, NULL, NULL, image);
 }
 
 void fft_fit_inverse_kept(struct fft_fit *f, const float *keep, const float complex *kspace,
                           float complex *image)
 {
-    int from[BLOCK], n = 0;
-    memset(f->lines, 0, (size_t)f->rows * (size_t)f->stride * sizeof *f->lines);
-    for (int j = 0; j < f->w; j++) {
-        if (keep[j] != 0.0f) from[n++] = j;
-        if (n == BLOCK || (n > 0 && j == f->w - 1)) {
-            transform_gathered(f, kspace, from, n);
-            n = 0;
-        }
+    transform_down(f, keep, kspace);
+    transform_along(f, NULL, NULL, image);
+}
+
+void fft_fit_inverse_masked(struct fft_fit *f, const struct fft_mask *mask, const float *keep,
+                            const float complex *kspace, float complex *image)
+{
+    if (f->w == f->ow) { /* there and back again would cancel */
+        fft_fit_inverse_kept(f, keep, kspace, image);
+        return;
     }
-    transform_lines(f, image);
+    transform_down(f, NULL, kspace);
+    transform_along(f, mask, keep, image);
 }
 
 struct fft_mask {
     int w;
-    float complex *line; /* aligned alike for every row: the same bits */
-    fftwf_plan forward, inverse;
+    struct fft_line *forward, *inverse;
 };
 
 struct fft_mask *fft_mask_new(int w, struct err *e)
@@ -238,14 +278,7 @@ struct fft_mask *fft_mask_new(int w, struct err *e)
     struct fft_mask *f = mem_new(1, sizeof *f, e);
     if (!f) return NULL;
     f->w = w;
-    if ((f->line = mem_new((size_t)w, sizeof *f->line, e))) {
-        pthread_mutex_lock(&planner);
-        f->forward = fftwf_plan_dft_1d(w, f->line, f->line, FFTW_FORWARD, FFTW_ESTIMATE);
-        f->inverse = fftwf_plan_dft_1d(w, f->line, f->line, FFTW_BACKWARD, FFTW_ESTIMATE);
-        pthread_mutex_unlock(&planner);
-        if (f->forward && f->inverse) return f;
-        err_set(e, ERR_FAILED, "no Fourier transform of %d could be planned", w);
-    }
+    if ((f->forward = fft_line_new(w, -1, e)) && (f->inverse = fft_line_new(w, 1, e))) return f;
     fft_mask_free(f);
     return NULL;
 }
@@ -253,11 +286,8 @@ struct fft_mask *fft_mask_new(int w, struct err *e)
 void fft_mask_free(struct fft_mask *f)
 {
     if (!f) return;
-    pthread_mutex_lock(&planner);
-    if (f->forward) fftwf_destroy_plan(f->forward);
-    if (f->inverse) fftwf_destroy_plan(f->inverse);
-    pthread_mutex_unlock(&planner);
-    mem_free(f->line);
+    fft_line_free(f->forward);
+    fft_line_free(f->inverse);
     mem_free(f);
 }
 
@@ -265,22 +295,12 @@ void fft_mask_line(const struct fft_mask *f, const float *keep, float complex *l
 {
     const int w = f->w, centre = w / 2;
     const float scale = 1.0f / (float)w;
-    fftwf_execute_dft(f->forward, line, line);
+    fft_line_run(f->forward, line);
     for (int j = 0; j < w - centre; j++) /* frequency 0 is column w / 2 of the mask */
         line[j] *= keep[centre + j] * scale;
     for (int j = 0; j < centre; j++)
         line[w - centre + j] *= keep[j] * scale;
-    fftwf_execute_dft(f->inverse, line, line);
-}
-
-void fft_mask_columns(struct fft_mask *f, const float *keep, float complex *image, int h)
-{
-    const size_t w = (size_t)f->w;
-    for (size_t i = 0; i < (size_t)h; i++) {
-        memcpy(f->line, image + i * w, w * sizeof *image);
-        fft_mask_line(f, keep, f->line);
-        memcpy(image + i * w, f->line, w * sizeof *image);
-    }
+    fft_line_run(f->inverse, line);
 }
 
 /* ---- In double precision ---- */
@@ -295,10 +315,10 @@ struct fft2_double *fft2_double_new(int h, int w, struct err *e)
     size_t n = (size_t)h * (size_t)w;
     double complex *x = mem_new(n, sizeof *x, e), *y = mem_new(n, sizeof *y, e);
     if (f && x && y) { /* planned on arrays as aligned as those it will be given */
-        pthread_mutex_lock(&planner);
+        pthread_mutex_lock(&fft_planner);
         f->forward = fftw_plan_dft_2d(h, w, x, y, FFTW_FORWARD, FFTW_ESTIMATE);
         f->inverse = fftw_plan_dft_2d(h, w, x, y, FFTW_BACKWARD, FFTW_ESTIMATE);
-        pthread_mutex_unlock(&planner);
+        pthread_mutex_unlock(&fft_planner);
         if (!f->forward || !f->inverse)
             err_set(e, ERR_FAILED, "no Fourier transform of %d by %d could be planned", h, w);
     }
@@ -312,10 +332,10 @@ struct fft2_double *fft2_double_new(int h, int w, struct err *e)
 void fft2_double_free(struct fft2_double *f)
 {
     if (!f) return;
-    pthread_mutex_lock(&planner);
+    pthread_mutex_lock(&fft_planner);
     if (f->forward) fftw_destroy_plan(f->forward);
     if (f->inverse) fftw_destroy_plan(f->inverse);
-    pthread_mutex_unlock(&planner);
+    pthread_mutex_unlock(&fft_planner);
     mem_free(f);
 }
 

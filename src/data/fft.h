@@ -1,6 +1,6 @@
 /* Centred orthonormal 2-D FFT: fftshift(fft2(ifftshift(x))) / sqrt(h w), fastMRI's convention, and
- * its inverse. fft.c alone includes fftw3.h. A plan may be used by one thread at a time; different
- * plans by different threads. Single-threaded; repeatable (FFTW_ESTIMATE). */
+ * its inverse. A plan may be used by one thread at a time; different plans by different threads.
+ * Single-threaded; repeatable (FFTW_ESTIMATE). */
 #pragma once
 
 #include "base/err.h"
@@ -14,6 +14,14 @@ void fft2_forward(struct fft2 *f, float complex *x); /* in place, (h, w) */
 void fft2_inverse(struct fft2 *f, float complex *x);
 void fft2_bare(struct fft2 *f); /* FFTW's part of it alone, on what is there: to measure its time */
 
+/* Drops columns of the k-space of one row (w) of an image, in place: the transform along it, the
+ * samples of which keep (w) is 0 set to 0, and back. Which the shifts of a centred transform would
+ * not change. Any number of threads may use one plan at a time; `line` is aligned as mem_new's. */
+struct fft_mask;
+struct fft_mask *fft_mask_new(int w, struct err *e);
+void fft_mask_free(struct fft_mask *f);
+void fft_mask_line(const struct fft_mask *f, const float *keep, float complex *line);
+
 /* The centred orthonormal inverse transform of k-space (h, w), fitted to (oh, ow) as image_fit does
  * it, without computing the rows that are cut off: columns first, a few at a time, so that they
  * stay in the cache, then only the rows that are kept. Rules for threads as above. */
@@ -25,17 +33,11 @@ void fft_fit_inverse(struct fft_fit *f, const float complex *kspace, float compl
  * transformed along. keep is 1 elsewhere. */
 void fft_fit_inverse_kept(struct fft_fit *f, const float *keep, const float complex *kspace,
                           float complex *image);
-
-/* Drops columns of the k-space of an image (h, w), in place: the transform along the rows, the
- * samples of which keep (w) is 0 set to 0, and back. Which the shifts of a centred transform would
- * not change. Rules for threads as above. */
-struct fft_mask;
-struct fft_mask *fft_mask_new(int w, struct err *e);
-void fft_mask_free(struct fft_mask *f);
-void fft_mask_columns(struct fft_mask *f, const float *keep, float complex *image, int h);
-/* The same of one row, in place. Any number of threads may use one plan at a time; `line` (w) is
- * aligned as mem_new's. */
-void fft_mask_line(const struct fft_mask *f, const float *keep, float complex *line);
+/* The same as fft_fit_inverse, and then every row masked as fft_mask_line does it: of the k-space
+ * of the image the columns of which keep (ow) is 0 are dropped. keep is 1 elsewhere; mask is one
+ * for ow. Where the image has all columns of k-space, the others are not transformed at all. */
+void fft_fit_inverse_masked(struct fft_fit *f, const struct fft_mask *mask, const float *keep,
+                            const float complex *kspace, float complex *image);
 
 /* In double precision and as the transforms are usually written: the zero frequency first, no
  * scale; the inverse is h w times too large. Out of place, x and y not the same, both from

@@ -12,12 +12,7 @@ static const char *const slice_choices[] = {"centre", "all", NULL};
 const struct cfg_field images_fields[] = {
     CFG_TEXTS(struct images_conf, scans, NULL,
               "scans: files, or folders of them (fastMRI, ISMRMRD or BART: docs/data.md)"),
-    CFG_PICK(struct images_conf, split, "folders", split_kinds, "which of the scans are meant"),
-    CFG_CHOICE(struct images_conf, part, "test", part_names, "of the split; see split"),
-    CFG_CHOICE(struct images_conf, on_bad_scan, "stop", bad_scan_choices,
-               "a scan that is damaged or undersampled stops the run at once, or is skipped and "
-               "listed in skipped_scans.csv"),
-    CFG_TEXT(struct images_conf, cache, "cache", "folder of computed references, shared by runs"),
+    IMAGES_CHOICE_FIELDS,
     CFG_CHOICE(struct images_conf, slices, "centre", slice_choices,
                "one image a scan (slice S/2 of S) or all; the interval is then over images, which "
                "are not independent"),

@@ -24,6 +24,15 @@ struct images_conf {
     int height, width; /* 0: that of the references, which then must agree */
     struct jsense_conf jsense;
 };
+/* The keys that say which scans, in tables of all who take a struct images_conf. */
+#define IMAGES_CHOICE_FIELDS                                                                       \
+    CFG_PICK(struct images_conf, split, "folders", split_kinds, "which of the scans are meant"),   \
+        CFG_CHOICE(struct images_conf, part, "test", part_names, "of the split; see split"),       \
+        CFG_CHOICE(struct images_conf, on_bad_scan, "stop", bad_scan_choices,                      \
+                   "a scan that is damaged or undersampled stops the run at once, or is skipped "  \
+                   "and listed in skipped_scans.csv"),                                             \
+        CFG_TEXT(struct images_conf, cache, "cache",                                               \
+                 "folder of computed references, shared by runs")
 extern const struct cfg_field images_fields[];
 
 struct images {

@@ -3,22 +3,29 @@
 #include "base/leftover.h"
 #include "base/mem.h"
 #include "base/progress.h"
+#include "base/stop.h"
+#include "base/worklock.h"
 #include "data/phantom_slot.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 struct job {
     const struct phantom_conf *c;
     struct anatomy *volume;
-    bool *kept, *gone; /* scans that are there already; that are there and get replaced */
+    bool *kept, *gone; /* scans that are there; that are there and get replaced */
     long slices;       /* to simulate, in all */
     size_t bytes;      /* to write, in all */
     int missing;       /* scans */
+    struct worklock lock;
     struct progress bar;
-    long before; /* slices done before the present scan */
+    long before;  /* slices done before the present scan */
+    int made;     /* scans, by this process */
+    size_t wrote; /* bytes, likewise */
 };
 
 static int refuse(const char *path, enum phantom_found is, const struct err *why, struct err *e)
@@ -91,8 +98,8 @@ static int ask_for_room(const struct job *j, struct err *e)
     const double need = 1.01 * (double)j->bytes;
     double room;
     if (!free_bytes(j->c->out, &room) || need <= room) return 0;
-    err_set(e, ERR_IO, "%s: %d scans take %.1f GB, and there is room for %.1f GB", j->c->out,
-            j->missing, need / 1e9, room / 1e9);
+    err_set(e, ERR_IO, "%s: %d scans take %.0f MB, and there is room for %.0f MB", j->c->out,
+            j->missing, ceil(need / 1e6), floor(room / 1e6));
     return err_hint(e, "make fewer scans, smaller ones (--preset small), or choose another folder");
 }
 
@@ -102,16 +109,40 @@ static void tick_slice(void *ctx, int done)
     progress_at(&j->bar, j->before + done, "");
 }
 
-static int run_one(struct job *j, int scan, struct err *e)
+/* Makes a scan, unless another process has made it by now. */
+static int make_one(struct job *j, int scan, const char *path, struct err *e)
 {
-    char path[1024];
     struct phantom *p = phantom_new(j->c, j->volume, scan, e);
     if (!p) return -1;
-    int rc =
-        phantom_path(path, sizeof path, j->c, scan, e) || phantom_write(p, path, tick_slice, j, e);
-    if (rc == 0) j->before += p->shape.slices;
+    int rc = 0;
+    if (phantom_find(path, p, NULL) != PHANTOM_SAME) {
+        rc = phantom_write(p, path, tick_slice, j, e);
+        j->made += rc == 0;
+        j->wrote += rc == 0 ? phantom_bytes(&p->shape) : 0;
+    }
+    j->before += rc == 0 ? p->shape.slices : 0;
+    j->kept[scan] = rc == 0;
     phantom_free(p);
-    return rc ? -1 : 0;
+    return rc;
+}
+
+/* Makes what is missing and no other process is at. `left`: what others are at. */
+static int make_missing(struct job *j, int *left, struct err *e)
+{
+    int rc = 0;
+    *left = 0;
+    for (int i = 0; i < j->c->scans && rc == 0; i++) {
+        char path[PATH_MAX];
+        if (j->kept[i]) continue;
+        if ((rc = phantom_path(path, sizeof path, j->c, i, e))) break;
+        if (worklock_try(&j->lock, path)) {
+            rc = make_one(j, i, path, e);
+            worklock_release(&j->lock, path);
+        } else {
+            ++*left;
+        }
+    }
+    return rc;
 }
 
 static int simulate_missing(struct job *j, bool quiet, struct err *e)
@@ -119,14 +150,21 @@ static int simulate_missing(struct job *j, bool quiet, struct err *e)
     const int kept = j->c->scans - j->missing;
     char detail[160];
     double start = clock_seconds();
-    int rc = 0, made = 0;
+    int rc, left;
     j->bar = progress_begin("simulating", 0, j->slices, quiet);
-    for (int i = 0; i < j->c->scans && rc == 0; i++)
-        if (!j->kept[i]) made += (rc = run_one(j, i, e)) == 0;
+    worklock_open(&j->lock, j->c->out);
+    while ((rc = make_missing(j, &left, e)) == 0 && left > 0) {
+        if (stop_requested()) {
+            rc = err_set(e, ERR_STOPPED, "stopped by %s", stop_signal());
+            break;
+        }
+        progress_at(&j->bar, j->before, "waiting for another make-scans");
+        usleep(100000);
+    }
+    worklock_close(&j->lock);
     double seconds = clock_seconds() - start + 1e-9;
-    double done = j->slices > 0 ? (double)j->before / (double)j->slices : 0;
     snprintf(detail, sizeof detail, "scans=%d kept=%d scans_per_minute=%.3g MB_per_second=%.3g",
-             made, kept, 60 * made / seconds, done * (double)j->bytes / 1e6 / seconds);
+             j->made, kept, 60 * j->made / seconds, (double)j->wrote / 1e6 / seconds);
     progress_end(&j->bar, detail);
     return rc;
 }

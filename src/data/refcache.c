@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/stop.h"
+#include "data/reffile.h"
 #include "data/refmake.h"
 #include "data/refstamp.h"
 
@@ -110,7 +111,7 @@ int refcache_prepare(struct scans *scans, const char *folder, const struct jsens
         rc = describe(out + i, scans->list + i, folder, c, e);
         if (rc == 0 && stop_requested())
             rc = err_set(e, ERR_STOPPED, "stopped by %s", stop_signal());
-        const char *why = rc == 0 ? refmake_why(out + i) : NULL;
+        const char *why = rc == 0 ? reffile_why(out + i) : NULL;
         if (why) list[n++] = (struct refmake){.cache = out + i, .why = why};
     }
     if (rc == 0 && n > 0 && refmake_all(list, n, folder, quiet, e))
@@ -137,41 +138,6 @@ int refcache_missing(const struct scans *scans, const char *folder, const struct
 
 /* ---- Reading ------------------------------------------------------------------------------- */
 
-static int damaged(const struct refcache *r, const char *name, int slice, struct err *e)
-{
-    return err_set(e, ERR_DATA, "%s: dataset '%s' is damaged at slice %d", r->path, name, slice);
-}
-
-/* One part of one slice, compared with its check. */
-static int read_once(const struct refcache *r, int part, int slice, void *out, struct err *e)
-{
-    static const char *const names[PARTS] = {"reference", "kernels", "rss"};
-    const int64_t at[4] = {slice, 0, 0, 0}, image[3] = {1, r->height, r->width};
-    const int64_t kernels[4] = {1, r->coils, r->kernel, r->kernel};
-    const int64_t check[3] = {1, 1, PIECES}, where[3] = {slice, part, 0};
-    const size_t pixels = (size_t)r->height * (size_t)r->width;
-    const size_t bytes = part == PART_KERNELS
-                             ? (size_t)(r->coils * r->kernel * r->kernel) * sizeof(float complex)
-                         : part == PART_RSS ? pixels * sizeof(float)
-                                            : pixels * sizeof(float complex);
-    float want[PIECES], is[PIECES];
-    int64_t source;
-    struct h5 *f = h5_open(r->path, e);
-    if (!f) return -1;
-    int bad = h5_attr_i64(f, "/", "source_hash", &source, e);
-    if (!bad && source != r->source_hash)
-        bad = err_set(e, ERR_DATA, "%s: it holds the references of another scan", r->path);
-    if (!bad)
-        bad = part == PART_RSS       ? h5_read_f32(f, names[part], 3, at, image, out, e)
-              : part == PART_KERNELS ? h5_read_c64(f, names[part], 4, at, kernels, out, e)
-                                     : h5_read_c64(f, names[part], 3, at, image, out, e);
-    bad = bad || h5_read_f32(f, "checks", 3, where, check, want, e);
-    h5_close(f);
-    if (bad) return -1;
-    refmake_check(out, bytes, is);
-    return memcmp(want, is, sizeof is) ? damaged(r, names[part], slice, e) : 0;
-}
-
 static int folder_of(const struct refcache *r, char *folder, size_t size, struct err *e)
 {
     const char *slash = strrchr(r->path, '/');
@@ -180,13 +146,13 @@ static int folder_of(const struct refcache *r, char *folder, size_t size, struct
 }
 
 /* Makes a damaged file again; one thread does, the others wait and find it mended. */
-static int mend(const struct refcache *r, int part, int slice, void *out, struct err *e)
+static int mend(const struct refcache *r, enum ref_part part, int slice, void *out, struct err *e)
 {
     static pthread_mutex_t mending = PTHREAD_MUTEX_INITIALIZER;
     struct refmake again = {.cache = r, .why = "damaged", .force = true};
     char folder[1024];
     pthread_mutex_lock(&mending);
-    int rc = read_once(r, part, slice, out, e);
+    int rc = reffile_read(r, part, slice, out, e);
     if (rc) {
         struct err gone = {0};
         if (refcache_check_source(r, &gone)) { /* nothing to make it from: both facts count */
@@ -196,7 +162,7 @@ static int mend(const struct refcache *r, int part, int slice, void *out, struct
         }
         progress_warn("%s; it is made again from %s", e ? e->text : r->path, r->scan.path);
         rc = folder_of(r, folder, sizeof folder, e) || refmake_all(&again, 1, folder, true, e) ||
-                     read_once(r, part, slice, out, e)
+                     reffile_read(r, part, slice, out, e)
                  ? -1
                  : 0;
     }
@@ -204,37 +170,38 @@ static int mend(const struct refcache *r, int part, int slice, void *out, struct
     return rc;
 }
 
-static int read_part(const struct refcache *r, int part, int slice, void *out, struct err *e)
+static int read_part(const struct refcache *r, enum ref_part part, int slice, void *out,
+                     struct err *e)
 {
     struct err first = {0};
-    if (read_once(r, part, slice, out, &first) == 0) return 0;
+    if (reffile_read(r, part, slice, out, &first) == 0) return 0;
     return mend(r, part, slice, out, e ? e : &first);
 }
 
 int refcache_read(const struct refcache *r, int slice, float complex *reference, struct err *e)
 {
-    return read_part(r, PART_REFERENCE, slice, reference, e);
+    return read_part(r, REF_IMAGE, slice, reference, e);
 }
 
 int refcache_read_rss(const struct refcache *r, int slice, float *rss, struct err *e)
 {
-    return read_part(r, PART_RSS, slice, rss, e);
+    return read_part(r, REF_RSS, slice, rss, e);
 }
 
 int refcache_read_kernels(const struct refcache *r, int slice, float complex *kernels,
                           struct err *e)
 {
-    return read_part(r, PART_KERNELS, slice, kernels, e);
+    return read_part(r, REF_KERNELS, slice, kernels, e);
 }
 
 int refcache_verify(const struct refcache *r, int slice, struct err *e)
 {
-    const size_t pixels = (size_t)r->height * (size_t)r->width;
-    const size_t numbers = (size_t)(r->coils * r->kernel * r->kernel);
-    float complex *x = mem_new(numbers > pixels ? numbers : pixels, sizeof *x, e);
-    int rc = x ? 0 : -1;
-    for (int part = 0; part < PARTS && rc == 0; part++)
-        if (part != PART_KERNELS || r->kernel) rc = read_part(r, part, slice, x, e);
-    mem_free(x);
+    int rc = 0;
+    for (int part = 0; part < REF_PARTS && rc == 0; part++) {
+        if (!reffile_has(r, part)) continue;
+        void *x = mem_new(reffile_bytes(r, part), 1, e);
+        rc = x ? read_part(r, part, slice, x, e) : -1;
+        mem_free(x);
+    }
     return rc;
 }

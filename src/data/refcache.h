@@ -1,18 +1,11 @@
-/* References computed once: for every scan one HDF5 file in the cache folder with
- *
- *     reference  complex64 (slice, h, w)             JSENSE-combined image
- *     kernels    complex64 (slice, coil, k, k)       sensitivities, as jsense_maps takes them;
- *                                                    absent where maps made elsewhere are used
- *     rss        float32 (slice, h, w)
- *     checks     integers (slice, 3, 4)              XXH3 of the bytes of a slice in these three,
- *                                                    in pieces of 16 bits, the lowest first
- *
- * and beside it a picture of the centre slice (refpicture.h); and, as attributes, the parameters
- * and sources (refstamp.h); a file is reused only when all agree. Files are named after the scan
- * and a hash of sources and parameters. They appear complete or not at all, so a run that is
- * stopped (ERR_STOPPED) or killed keeps the scans it finished, and processes may fill one folder at
- * once: they share the work. Checks are verified by every read; what is damaged is made again, with
- * a warning. */
+/* References computed once: for every scan one HDF5 file in the cache folder with the
+ * JSENSE-combined images, the kernels of the sensitivities and the root-sum-of-squares (reffile.h
+ * has the layout), and beside it a picture of the centre slice (refpicture.h). Attributes of the
+ * file are the parameters and sources (refstamp.h); a file is reused only when all agree. Files are
+ * named after the scan and a hash of sources and parameters. They appear complete or not at all, so
+ * a run that is stopped (ERR_STOPPED) or killed keeps the scans it finished, and processes may fill
+ * one folder at once: they share the work. Checks are verified by every read; what is damaged is
+ * made again, with a warning. */
 #pragma once
 
 #include "data/jsense.h"

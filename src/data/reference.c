@@ -59,6 +59,15 @@ void reference_images_kept(struct reference *r, const float *keep, const float c
         fft_fit_inverse_kept(r->inverse, keep, raw + c * samples, r->images + c * pixels);
 }
 
+void reference_images_masked(struct reference *r, const struct fft_mask *mask, const float *keep,
+                             const float complex *raw)
+{
+    const size_t samples = (size_t)r->readout * (size_t)r->phase;
+    const size_t pixels = (size_t)r->height * (size_t)r->width;
+    for (size_t c = 0; c < (size_t)r->coils; c++)
+        fft_fit_inverse_masked(r->inverse, mask, keep, raw + c * samples, r->images + c * pixels);
+}
+
 static int check_result(const struct reference *r, bool calibrated, struct err *e)
 {
     bool empty = true, finite = true;

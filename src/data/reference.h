@@ -29,6 +29,9 @@ void reference_release(struct reference *r); /* of a zeroed struct: legal */
 void reference_images(struct reference *r, const float complex *raw);
 /* The same as if the columns of which keep (phase) is 0 were 0. */
 void reference_images_kept(struct reference *r, const float *keep, const float complex *raw);
+/* And with columns of the images' own k-space dropped: keep (width), mask for width. */
+void reference_images_masked(struct reference *r, const struct fft_mask *mask, const float *keep,
+                             const float complex *raw);
 /* maps: (coil, height, width) with unit root-sum-of-squares where c->maps names some, else NULL. */
 int reference_make(struct reference *r, const float complex *raw, const float complex *maps,
                    struct err *e);

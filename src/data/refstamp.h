@@ -1,5 +1,5 @@
 /* What a cached reference was made from: parameters and sources, as attributes of its file and, in
- * short, in its name. Private to refcache.c and refmake.c. */
+ * short, in its name. Private to reffile.c, refpool.c and refmake.c. */
 #pragma once
 
 #include "data/jsense.h"

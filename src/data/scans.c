@@ -166,6 +166,14 @@ static int add_folder(struct files *f, const struct scans_query *q, const char *
     return rc;
 }
 
+static int not_there(const char *path, struct err *e)
+{
+    char here[1024];
+    err_set(e, ERR_NOINPUT, "%s: %s", path, strerror(errno));
+    if (*path == '/' || !getcwd(here, sizeof here)) return -1;
+    return err_hint(e, "paths are relative to where the command is run: %s", here);
+}
+
 static int list_files(struct files *f, const struct scans_query *q, struct err *e)
 {
     for (int i = 0; i < q->paths.n; i++) {
@@ -173,7 +181,7 @@ static int list_files(struct files *f, const struct scans_query *q, struct err *
         const char *path = q->paths.v[i];
         int rc = 0;
         if (stat(path, &st))
-            rc = err_set(e, ERR_NOINPUT, "%s: %s", path, strerror(errno));
+            rc = not_there(path, e);
         else if (S_ISDIR(st.st_mode))
             rc = add_folder(f, q, path, e);
         else

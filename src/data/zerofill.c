@@ -47,8 +47,8 @@ static bool same_rows(const float *keep, int h, int w)
     return true;
 }
 
-/* What is acquired with the mask, as images. */
-static void images_of_masked(struct zerofill *z, const struct scan *s, const float *keep)
+/* Images of what a mask leaves that is drawn on what the scanner acquired. */
+static void mask_acquired(struct zerofill *z, const struct scan *s, const float *keep)
 {
     size_t samples = (size_t)s->readout * (size_t)s->phase;
     if (same_rows(keep, s->readout, s->phase)) {
@@ -61,17 +61,18 @@ static void images_of_masked(struct zerofill *z, const struct scan *s, const flo
     reference_images(&z->of, z->raw);
 }
 
-static void mask_images(struct zerofill *z, const float *keep)
+/* And of what one leaves that is drawn on the k-space of the cropped images. */
+static void mask_cropped(struct zerofill *z, const float *keep)
 {
     struct reference *r = &z->of;
     size_t pixels = (size_t)r->height * (size_t)r->width;
-    bool columns = same_rows(keep, r->height, r->width);
+    if (same_rows(keep, r->height, r->width)) {
+        reference_images_masked(r, z->columns, keep, z->raw);
+        return;
+    }
+    reference_images(r, z->raw);
     for (size_t c = 0; c < (size_t)r->coils; c++) {
         float complex *coil = r->images + c * pixels;
-        if (columns) {
-            fft_mask_columns(z->columns, keep, coil, r->height);
-            continue;
-        }
         fft2_forward(z->fft, coil);
         for (size_t i = 0; i < pixels; i++)
             coil[i] *= keep[i];
@@ -97,12 +98,10 @@ int zerofill_slice(struct zerofill *z, const struct scan *scan, const struct ref
 {
     struct reference *r = &z->of;
     if (prepare(z, scan, e) || read_slice(z, scan, cache, slice, e)) return -1;
-    if (z->mask_on == MASK_ACQUIRED) {
-        images_of_masked(z, scan, keep);
-    } else {
-        reference_images(r, z->raw);
-        mask_images(z, keep);
-    }
+    if (z->mask_on == MASK_ACQUIRED)
+        mask_acquired(z, scan, keep);
+    else
+        mask_cropped(z, keep);
     if (z->maps)
         coils_combine(z->maps, r->images, r->coils, r->height, r->width, out);
     else

@@ -17,12 +17,7 @@ static const char *const targets[] = {"reference", "rss", NULL};
 static const struct cfg_field data_fields[] = {
     CFG_TEXTS(struct images_conf, scans, NULL,
               "fully sampled scans: files, or folders of them (docs/data.md)"),
-    CFG_PICK(struct images_conf, split, "folders", split_kinds, "which of the scans are meant"),
-    CFG_CHOICE(struct images_conf, part, "test", part_names, "of the split; see split"),
-    CFG_CHOICE(struct images_conf, on_bad_scan, "stop", bad_scan_choices,
-               "a scan that is damaged or undersampled stops the run at once, or is skipped and "
-               "listed in skipped_scans.csv"),
-    CFG_TEXT(struct images_conf, cache, "cache", "folder of computed references, shared by runs"),
+    IMAGES_CHOICE_FIELDS,
     CFG_INT(struct images_conf, height, "0", 0, 4096, "px",
             "of the reconstructions: cropped or zero-padded; 0: as the network was trained"),
     CFG_INT(struct images_conf, width, "0", 0, 4096, "px", "see height"),

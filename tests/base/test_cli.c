@@ -44,15 +44,18 @@ static int explain(const void *conf, const struct cli *cli, struct err *e)
     return 0;
 }
 
-static const struct command with_file = {.name = "sample-run",
-                                         .summary = "Does nothing, carefully.",
-                                         .text = "Writes a line.\n\nExample: sample-run a.yaml",
-                                         .fields = sample_fields,
-                                         .conf_size = sizeof(struct sample),
-                                         .resumable = true,
-                                         .check = check,
-                                         .explain = explain,
-                                         .run = run};
+static const struct command with_file = {
+    .name = "sample-run",
+    .summary = "Does nothing, carefully.",
+    .text = "Writes a line, which is told here in so many words that they have "
+            "to go on in a second one, broken between two of them and not in one.\n"
+            "\nExample: sample-run a.yaml",
+    .fields = sample_fields,
+    .conf_size = sizeof(struct sample),
+    .resumable = true,
+    .check = check,
+    .explain = explain,
+    .run = run};
 static const struct command with_options = {.name = "make-sample",
                                             .summary = "Makes a sample.",
                                             .text = "",
@@ -181,6 +184,8 @@ static void help_and_version_go_to_stdout(void **state)
     assert_string_equal(errors, "");
     static const char *const want[] = {"usage: sample-run CONFIG.yaml",
                                        "Does nothing, carefully.",
+                                       "\nWrites a line, which is told",
+                                       "not in one.\n\nExample",
                                        "Example: sample-run a.yaml\n",
                                        "--check",
                                        "--explain",
@@ -189,6 +194,8 @@ static void help_and_version_go_to_stdout(void **state)
                                        "perturbations.blur.extent "};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         if (!strstr(out, want[i])) fail_msg("no '%s' in\n%s", want[i], out);
+    for (const char *line = out; *line; line += strcspn(line, "\n") + 1)
+        assert_true(strcspn(line, "\n") <= 100);
     assert_int_equal(call(&with_options, "-h", NULL), 0);
     assert_non_null(strstr(out, "usage: make-sample NAME"));
     assert_non_null(strstr(out, "\nNAME "));

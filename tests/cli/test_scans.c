@@ -125,6 +125,10 @@ static void prepare_keeps_to_a_split(void **state)
     gives(shell_run("prepare p.yaml --quiet"), 0);
     gives(shell_run("test $(ls of-split/*.h5 | wc -l) = 4"), 0);
     says(gives(shell_run("prepare p.yaml --quiet --set data.split=folders"), 65), "cut.h5");
+    says(
+        gives(shell_run("prepare p.yaml --quiet --set data.split=folders --set data.train=nowhere"),
+              NOINPUT),
+        "paths are relative to where the command is run: /tmp/ssfd-test-cli-");
 }
 
 /* A pipe would be waited for for ever. */
@@ -230,6 +234,20 @@ static void bart(void **state)
          "v1.cfl: the file has 147448 bytes, its header promises 147456");
 }
 
+/* Scans of two processes in one folder: those of one alone, and each made once. */
+static void simulators_share_the_work(void **state)
+{
+    (void)state;
+    const char *make = "--scans 9 --seed 7 --size 48 --slices 3 --coils 3 --defects 0.5";
+    gives(shell_run("make-scans alone %s --quiet", make), 0);
+    gives(shell_run("make-scans both %s 2>one & make-scans both %s 2>two && wait $!", make, make),
+          0);
+    gives(shell_run("sed -n 's/.* scans=\\([0-9]*\\) .*/\\1/p' one two | "
+                    "{ read a && read b && test $((a + b)) = 9; }"),
+          0);
+    gives(shell_run("for f in alone/*; do cmp $f both/${f#alone/} || exit; done"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_pipe_is_no_scan),
         cmocka_unit_test(bad_files_among_good_ones),
         cmocka_unit_test(splits),
+        cmocka_unit_test(simulators_share_the_work),
         cmocka_unit_test(bart),
     };
     return cmocka_run_group_tests(tests, setup, shell_teardown);

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "data/dft.h"
 #include "data/fft.h"
+#include "data/fft_line.h"
 #include "data/jsense.h"
 #include "scratch.h"
 
@@ -220,6 +221,85 @@ static void test_fft_fit_kept(void **state)
         }
 }
 
+/* Dropping columns of the image's k-space in passing is doing so afterwards: with columns cropped,
+ * all kept and padded, and rows likewise. */
+static void test_fft_fit_masked(void **state)
+{
+    (void)state;
+    const int cases[][4] = {{64, 37, 32, 32}, {40, 24, 20, 24}, {9, 50, 20, 11},
+                            {12, 17, 12, 17}, {5, 3, 7, 5},     {20, 46, 10, 31}};
+    for (int k = 0; k < 6; k++)
+        for (int every = 0; every < 5; every++) {
+            const int h = cases[k][0], w = cases[k][1], oh = cases[k][2], ow = cases[k][3];
+            float complex x[64 * 50], got[32 * 32], want[32 * 32];
+            float keep[50];
+            fill(x, (size_t)(h * w), (uint32_t)k);
+            fill(got, (size_t)(oh * ow), 9);
+            for (int j = 0; j < ow; j++)
+                keep[j] = every && j % every == 0;
+            struct fft_fit *fit = fft_fit_new(h, w, oh, ow, &e);
+            struct fft_mask *mask = fft_mask_new(ow, &e);
+            struct fft2 *whole = fft2_new(h, w, &e), *f = fft2_new(oh, ow, &e);
+            fft_fit_inverse(fit, x, want); /* leaves what must not be found */
+            fft_fit_inverse_masked(fit, mask, keep, x, got);
+            fft2_inverse(whole, x);
+            image_fit(x, h, w, want, oh, ow);
+            fft2_forward(f, want);
+            for (int i = 0; i < oh * ow; i++)
+                want[i] *= keep[i % ow];
+            fft2_inverse(f, want);
+            for (int i = 0; i < oh * ow; i++)
+                assert_true(cabsf(got[i] - want[i]) < 3e-6f);
+            fft2_free(f);
+            fft2_free(whole);
+            fft_mask_free(mask);
+            fft_fit_free(fit);
+        }
+}
+
+/* Every length up to 200, and those of fastMRI and of large primes: the definition in double, the
+ * same bits whoever asks, nothing written beyond the line. */
+static void test_line(void **state)
+{
+    (void)state;
+    static const int large[] = {320, 322, 328, 332, 356, 368, 372, 386, 640, 646, 692, 1021, 1996};
+    for (int k = 0; k < 200 + (int)(sizeof large / sizeof *large); k++) {
+        const int n = k < 200 ? k + 1 : large[k - 200];
+        float complex *x = mem_new((size_t)n, sizeof *x, &e);
+        float complex *y = mem_new((size_t)n + 1, sizeof *y, &e);
+        double complex *root = mem_new((size_t)n, sizeof *root, &e);
+        fill(x, (size_t)n, (uint32_t)n);
+        for (int sign = -1; sign <= 1; sign += 2) {
+            struct fft_line *f = fft_line_new(n, sign, &e), *g = fft_line_new(n, sign, &e);
+            assert_true(f && g);
+            memcpy(y, x, (size_t)n * sizeof *x);
+            y[n] = 17;
+            fft_line_run(f, y);
+            assert_true(y[n] == 17);
+            for (int j = 0; j < n; j++)
+                root[j] = cexp(sign * 2 * M_PI * j / n * I);
+            double worst = 0;
+            for (int u = 0; u < n; u++) {
+                double complex want = 0;
+                for (int j = 0; j < n; j++)
+                    want += (double complex)x[j] * root[(long)u * j % n];
+                worst = fmax(worst, cabs((double complex)y[u] - want));
+            }
+            if (worst > 1.5e-6 * sqrt(n)) fail_msg("%d, sign %d: %g", n, sign, worst);
+            float complex *other = mem_new((size_t)n, sizeof *other, &e);
+            memcpy(other, x, (size_t)n * sizeof *x);
+            fft_line_run(g, other);
+            assert_memory_equal(other, y, (size_t)n * sizeof *other);
+            mem_free(other);
+            fft_line_free(f);
+            fft_line_free(g);
+        }
+        mem_free(root);
+        mem_free(y);
+        mem_free(x);
+    }
+}
+
 /* A few frequencies by matrix are those of the whole transform. */
 static void test_dft(void **state)
 {
@@ -265,6 +345,8 @@ int main(void)
         cmocka_unit_test(test_fit),
         cmocka_unit_test(test_fft_fit),
         cmocka_unit_test(test_fft_fit_kept),
+        cmocka_unit_test(test_fft_fit_masked),
+        cmocka_unit_test(test_line),
         cmocka_unit_test(test_dft),
         cmocka_unit_test(test_coils),
     };

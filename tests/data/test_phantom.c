@@ -520,9 +520,9 @@ static void test_command(void **state)
     /* a signal in the middle of a scan, when its file has begun, leaves no part of it behind */
     snprintf(line, sizeof line,
              "d='%s/stopped'; mkdir \"$d\"; '%s/src/data/make-scans' \"$d\" --preset full --quiet "
-             "2>'%s/out' & p=$!; n=0; until test -n \"$(ls -A \"$d\")\" || test $n = 600; "
+             "2>'%s/out' & p=$!; n=0; until test -n \"$(ls \"$d\")\" || test $n = 600; "
              "do sleep 0.1; n=$((n + 1)); done; kill -INT $p; wait $p; "
-             "test $? = %d && test $n -lt 600 && test -z \"$(ls -A \"$d\")\"",
+             "test $? = %d && test $n -lt 600 && test -z \"$(ls \"$d\")\"",
              scratch, build, scratch, ERR_STOPPED);
     assert_int_equal(system(line), 0);
     char folder[128];

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <utime.h>
 
@@ -590,6 +591,35 @@ static void test_unwritable_folder(void **state)
     scans_release(&s);
 }
 
+/* At any moment: neither a part of a file stays behind nor its picture. In processes of their own,
+ * for HDF5 does not free what it could not write. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    struct refcache r[2];
+    struct stat st;
+    fresh();
+    assert_int_equal(prepare(&conf, r), 0);
+    assert_int_equal(stat(r[0].path, &st), 0);
+    for (int part = 1; part <= 4; part++) {
+        fresh();
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct rlimit room;
+            getrlimit(RLIMIT_FSIZE, &room);
+            room.rlim_cur = (rlim_t)(st.st_size * part / 4 - 1);
+            signal(SIGXFSZ, SIG_IGN);
+            setrlimit(RLIMIT_FSIZE, &room);
+            _exit(prepare(&conf, r) == ERR_IO && strstr(e.text, "cannot be written") ? 0 : 1);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        run("test -z \"$(ls '%s/cache/deep')\"", scratch);
+    }
+}
+
 /* A cache in the folder of the scans would replace them. */
 static void test_scans_are_never_overwritten(void **state)
 {
@@ -654,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_a_sleeping_owner),
         cmocka_unit_test(test_given_maps),
         cmocka_unit_test(test_unwritable_folder),
+        cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_scans_are_never_overwritten),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_stop),

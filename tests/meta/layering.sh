@@ -37,14 +37,14 @@ check_header() {
     done < <(grep -rlE "#[[:space:]]*include[[:space:]]+[<\"]$header" --include='*.[ch]' .  | sed 's,^\./,,')
     [ $found = 1 ] || complain "nobody includes <$header>: is its rule in tests/meta/layering.sh out of date?"
 }
-check_header 'hdf5' 'base/h5.c base/h5_records.c'
+check_header 'hdf5' 'base/h5.c base/h5_data.c base/h5_attr.c base/h5_records.c'
 check_header 'xxhash\.h' 'base/hash.c'
 check_header 'yaml\.h' 'base/yaml.c'
 check_header 'png\.h>' 'base/png.c'
 check_header 'omp\.h' 'base/par.c'
 check_header 'Random123/' 'base/rng.c'
 check_header '(oneapi/dnnl/)?dnnl' 'nn/dn.c'
-check_header 'fftw3' 'data/fft.c'
+check_header 'fftw3' 'data/fft.c data/fft_line.c'
 check_header 'expat' 'data/mrd_header.c'
 check_header 'nifti' 'data/anatomy.c'
 

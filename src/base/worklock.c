@@ -1,4 +1,4 @@
-#include "data/reflock.h"
+#include "base/worklock.h"
 
 #include "base/hash.h"
 #include "base/io.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-void reflock_open(struct reflock *l, const char *folder)
+void worklock_open(struct worklock *l, const char *folder)
 {
     char path[1024];
     l->fd = -1;
@@ -17,7 +17,7 @@ void reflock_open(struct reflock *l, const char *folder)
         l->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 }
 
-void reflock_close(struct reflock *l)
+void worklock_close(struct worklock *l)
 {
     if (l->fd >= 0) close(l->fd);
     l->fd = -1;
@@ -31,7 +31,7 @@ static const char *name_of(const char *path)
 
 /* Locks of an open file, not of the process: two preparations in one process also see each other.
  */
-static int set(const struct reflock *l, const char *path, short type)
+static int set(const struct worklock *l, const char *path, short type)
 {
     const char *name = name_of(path);
     struct flock f = {.l_type = type, .l_whence = SEEK_SET, .l_len = 1};
@@ -39,18 +39,18 @@ static int set(const struct reflock *l, const char *path, short type)
     return fcntl(l->fd, F_OFD_SETLK, &f);
 }
 
-bool reflock_try(struct reflock *l, const char *path)
+bool worklock_try(struct worklock *l, const char *path)
 {
     if (l->fd < 0 || set(l, path, F_WRLCK) == 0) return true;
     return errno != EAGAIN && errno != EACCES;
 }
 
-void reflock_release(struct reflock *l, const char *path)
+void worklock_release(struct worklock *l, const char *path)
 {
     if (l->fd >= 0) set(l, path, F_UNLCK);
 }
 
-void reflock_sweep(const struct reflock *l, const char *path)
+void worklock_sweep(const struct worklock *l, const char *path)
 {
     if (l->fd >= 0) leftover_remove(path);
 }
