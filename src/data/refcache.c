@@ -131,7 +131,7 @@ int refcache_missing(const struct scans *scans, const char *folder, const struct
     int n = 0;
     for (int i = 0; i < scans->n; i++) {
         if (describe(&r, scans->list + i, folder, c, e)) return -1;
-        n += refmake_why(&r) != NULL;
+        n += reffile_why(&r) != NULL;
     }
     return n;
 }
