@@ -39,17 +39,18 @@ static int list_images(struct images *im, struct err *e)
     return 0;
 }
 
-static int choose_size(struct images *im, const struct images_conf *c, struct err *e)
+int images_size(struct images *im, struct err *e)
 {
-    im->height = c->height ? c->height : im->cache[0].height;
-    im->width = c->width ? c->width : im->cache[0].width;
-    for (int s = 1; s < im->scans.n; s++) {
-        bool same =
-            im->cache[s].height == im->cache[0].height && im->cache[s].width == im->cache[0].width;
+    const struct images_conf *c = &im->conf;
+    const struct scan *first = im->scans.list;
+    im->height = c->height ? c->height : first->height;
+    im->width = c->width ? c->width : first->width;
+    for (int i = 1; i < im->scans.n; i++) {
+        const struct scan *s = &im->scans.list[i];
+        bool same = s->height == first->height && s->width == first->width;
         if (same || (c->height && c->width)) continue;
-        err_set(e, ERR_DATA, "references differ in size: %s has %dx%d, %s has %dx%d",
-                im->scans.list[0].path, im->cache[0].height, im->cache[0].width,
-                im->scans.list[s].path, im->cache[s].height, im->cache[s].width);
+        err_set(e, ERR_DATA, "references differ in size: %s has %dx%d, %s has %dx%d", first->path,
+                first->height, first->width, s->path, s->height, s->width);
         return err_hint(e, "give data.height and data.width: references are cropped or padded");
     }
     return 0;
@@ -102,7 +103,7 @@ int images_prepare(struct images *im, bool quiet, struct err *e)
     im->cache = mem_new((size_t)im->scans.n, sizeof *im->cache, e);
     if (!im->cache || refcache_prepare(&im->scans, c->cache, &c->jsense, quiet, im->cache, e))
         return -1;
-    if (close_gaps(im, e) || choose_size(im, c, e) || list_images(im, e)) return -1;
+    if (close_gaps(im, e) || images_size(im, e) || list_images(im, e)) return -1;
     size_t largest = 0;
     for (int s = 0; s < im->scans.n; s++) {
         size_t len = (size_t)im->cache[s].height * (size_t)im->cache[s].width;

@@ -55,6 +55,9 @@ int images_find(struct images *im, const struct images_conf *c, bool quiet, stru
 void images_adopt(struct images *im, const struct images_conf *c, struct scans *scans);
 /* How many references images_prepare would have to make; -1: it would fail. Changes nothing. */
 int images_missing(const struct images *im, struct err *e);
+/* The size that images of the scans found will have: im->height and im->width. ERR_DATA where
+ * neither the configuration nor the scans settle it. */
+int images_size(struct images *im, struct err *e);
 /* Then makes sure their references are in the cache, computing those that are not. */
 int images_prepare(struct images *im, bool quiet, struct err *e);
 void images_release(struct images *im);

@@ -2,6 +2,7 @@
 #include "base/cli.h"
 #include "base/io.h"
 #include "base/leftover.h"
+#include "base/mem.h"
 #include "data/images.h"
 #include "eval/study.h"
 
@@ -73,33 +74,66 @@ static void clear_leftovers(const char *output)
             leftover_remove(prefix);
 }
 
+/* A study on its scans. `env` points to `images`, and the state may to both. */
+struct job {
+    const struct study *study;
+    struct images images;
+    struct study_env env;
+    void *state;
+};
+
+/* As far as it goes without references. Whatever the outcome, close_job follows. */
+static int open_job(struct job *j, const struct eval_conf *c, const struct cli *cli, struct err *e)
+{
+    *j = (struct job){.study = study_of(c)};
+    j->env = (struct study_env){.output = c->output,
+                                .seed = c->seed,
+                                .quiet = cli->quiet,
+                                .resume = cli->resume,
+                                .out = stdout,
+                                .notes = stderr,
+                                .images = &j->images,
+                                .fields = fields,
+                                .conf = c};
+    if (images_find(&j->images, &c->data, cli->quiet, e) || images_size(&j->images, e)) return -1;
+    if (!(j->state = mem_new(1, j->study->size, e))) return -1;
+    return j->study->open(j->state, c->study.conf, &j->env, e);
+}
+
+static void close_job(struct job *j)
+{
+    if (j->state) j->study->release(j->state);
+    mem_free(j->state);
+    images_release(&j->images);
+}
+
+static int preview(const void *conf, const struct cli *cli, struct err *e)
+{
+    struct job j;
+    if (cli->quiet) return 0; /* the configuration alone */
+    int rc = open_job(&j, conf, cli, e);
+    if (rc == 0)
+        printf("# %d scans of %dx%d are there, and all other files that the study names\n",
+               j.images.scans.n, j.images.height, j.images.width);
+    close_job(&j);
+    return rc;
+}
+
 static int run(const void *conf, const struct cli *cli, struct err *e)
 {
     const struct eval_conf *c = conf;
-    struct images images = {0};
-    int rc = -1;
+    struct job j;
     if (io_mkdirs(c->output, e)) return -1;
     if (access(c->output, W_OK | X_OK)) /* now, not after the work */
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
     clear_leftovers(c->output);
-    const struct scans *const scans[] = {&images.scans};
-    if (images_find(&images, &c->data, cli->quiet, e) || images_prepare(&images, cli->quiet, e) ||
-        scans_report(scans, 1, c->output, stderr, e))
-        goto out;
-    struct study_env env = {.output = c->output,
-                            .seed = c->seed,
-                            .quiet = cli->quiet,
-                            .resume = cli->resume,
-                            .out = stdout,
-                            .notes = stderr,
-                            .images = &images,
-                            .fields = fields,
-                            .conf = conf};
-    rc = study_of(c)->run(c->study.conf, &env, e);
-    if (rc == 0) rc = scans_report(scans, 1, c->output, stderr, e);
-out:
-    images_release(&images);
-    return rc;
+    const struct scans *const scans[] = {&j.images.scans};
+    int rc = open_job(&j, c, cli, e) || images_prepare(&j.images, cli->quiet, e) ||
+             scans_report(scans, 1, c->output, stderr, e) || study_open_output(&j.env, e) ||
+             j.study->score(j.state, e) || j.study->write(j.state, e) ||
+             scans_report(scans, 1, c->output, stderr, e);
+    close_job(&j);
+    return rc ? -1 : 0;
 }
 
 static const struct command command = {
@@ -120,13 +154,15 @@ static const struct command command = {
         "SVG with their gnuplot scripts, report.html (interactive, one file, no network),\n"
         "config.resolved.yaml, and summary.json with every number and the paper's claims, each\n"
         "with the measured value and whether it held. The last is written last: a folder that has\n"
-        "it is whole. A study that was interrupted goes on with --resume.\n"
+        "it is whole. A study that was interrupted goes on with --resume. --check looks for every\n"
+        "scan, network, table and folder that the study names, unless it is --quiet.\n"
         "\n"
         "    eval-study configs/paper/perturbations.yaml --set data.slices=all\n",
     .fields = fields,
     .conf_size = sizeof(struct eval_conf),
     .resumable = true,
     .check = check,
+    .preview = preview,
     .explain = explain,
     .run = run,
 };

@@ -133,6 +133,77 @@ void pairs_explain(const struct cfg_picks *reconstructions, FILE *out)
 
 /* ---- references ---- */
 
+static const struct scan *find_scan(const struct scans *of, const char *name)
+{
+    for (int i = 0; i < of->n; i++)
+        if (strcmp(of->list[i].name, name) == 0) return &of->list[i];
+    return NULL;
+}
+
+static bool both_and_differ(const char *a, const char *b)
+{
+    return a[0] && b[0] && strcmp(a, b) != 0;
+}
+
+/* What a name alone does not promise: that two scans are of one examination. */
+static int check_twin(const struct scan *s, const struct scan *twin, struct err *e)
+{
+    int rc = 0;
+    if (twin->slices != s->slices)
+        rc = err_set(e, ERR_DATA, "%s has %d slices, and %s has %d", twin->path, twin->slices,
+                     s->path, s->slices);
+    else if (twin->height != s->height || twin->width != s->width)
+        rc = err_set(e, ERR_DATA, "%s has images of %dx%d, and %s of %dx%d", twin->path,
+                     twin->height, twin->width, s->path, s->height, s->width);
+    else if (both_and_differ(twin->acquisition, s->acquisition))
+        rc = err_set(e, ERR_DATA, "%s is of acquisition %s, and %s of %s", twin->path,
+                     twin->acquisition, s->path, s->acquisition);
+    else if (both_and_differ(twin->patient, s->patient))
+        rc = err_set(e, ERR_DATA, "%s and %s are of two patients", twin->path, s->path);
+    if (rc)
+        err_hint(e, "a scan and its twin of the same name must show the same slices of the same "
+                    "body");
+    return rc;
+}
+
+static int find_twins(struct pairs *p, const struct cfg_texts *paths, struct err *e)
+{
+    const struct images *im = p->env->images;
+    struct images_conf conf = im->conf;
+    conf.scans = *paths;
+    conf.height = im->height;
+    conf.width = im->width;
+    p->reference = &p->twins;
+    if (images_find(&p->twins, &conf, p->env->quiet, e)) return -1;
+    for (int i = 0; i < im->scans.n; i++) {
+        const struct scan *s = &im->scans.list[i], *twin = find_scan(&p->twins.scans, s->name);
+        if (twin && check_twin(s, twin, e)) return -1;
+        if (twin) continue;
+        err_set(e, ERR_DATA, "there is no scan '%s' in %s", s->name, paths->v[0]);
+        return err_hint(e, "every scan of data.scans needs one of its name");
+    }
+    return 0;
+}
+
+int pairs_open(struct pairs *p, const struct study_env *env,
+               const struct cfg_picks *reconstructions, const struct cfg_texts *references,
+               struct err *e)
+{
+    struct images *im = env->images;
+    p->env = env;
+    p->reference = im;
+    if ((p->methods = list_methods(reconstructions, p->method, e)) < 0) return -1;
+    if (references->n && find_twins(p, references, e)) return err_wrap(e, "study.references");
+    for (int k = 0; k < p->methods; k++) {
+        const struct method *m = &p->method[k];
+        if (m->source->look && m->source->look(m->conf, m->k, im, e))
+            return err_wrap(e, "method %s", m->name);
+    }
+    return scorers_open(&p->scorers, im->height, im->width, work_lanes(), env->notes, e);
+}
+
+/* ---- images and methods, when there are references ---- */
+
 /* The twin of image i, or -1. */
 static int find_twin(const struct pairs *p, int i)
 {
@@ -144,48 +215,35 @@ static int find_twin(const struct pairs *p, int i)
     return -1;
 }
 
-static int open_references(struct pairs *p, const struct cfg_texts *paths, struct err *e)
+static int pair_images(struct pairs *p, struct err *e)
 {
-    struct images *im = p->env->images;
-    p->reference = im;
+    const struct images *im = p->env->images;
+    p->images = im->n;
     if (!(p->twin = mem_new((size_t)im->n, sizeof *p->twin, e))) return -1;
-    for (int i = 0; i < im->n; i++)
-        p->twin[i] = i;
-    if (paths->n == 0) return 0;
-    struct images_conf conf = im->conf;
-    conf.scans = *paths;
-    conf.height = im->height;
-    conf.width = im->width;
-    p->reference = &p->twins;
-    if (images_find(&p->twins, &conf, p->env->quiet, e) ||
-        images_prepare(&p->twins, p->env->quiet, e))
+    if (p->reference == &p->twins && images_prepare(&p->twins, p->env->quiet, e))
         return err_wrap(e, "study.references");
     for (int i = 0; i < im->n; i++) {
-        if ((p->twin[i] = find_twin(p, i)) >= 0) continue;
-        err_set(e, ERR_DATA, "study.references: there is no slice %d of a scan '%s' in %s",
-                im->list[i].slice, images_name(im, i), paths->v[0]);
-        return err_hint(e, "every scan of data.scans needs one of its name and number of slices");
+        p->twin[i] = p->reference == im ? i : find_twin(p, i);
+        if (p->twin[i] < 0) /* it was found, and then left out as a bad one */
+            return err_set(e, ERR_DATA,
+                           "study.references: there is no reference of slice %d of scan '%s'",
+                           im->list[i].slice, images_name(im, i));
     }
     return 0;
 }
 
-int pairs_open(struct pairs *p, const struct study_env *env,
-               const struct cfg_picks *reconstructions, const struct cfg_texts *references,
-               struct err *e)
+static int prepare(struct pairs *p, struct err *e)
 {
-    struct images *im = env->images;
-    p->env = env;
-    p->images = im->n;
-    int n = list_methods(reconstructions, p->method, e);
-    if (n < 0 || open_references(p, references, e)) return -1;
-    if (scorers_open(&p->scorers, im->height, im->width, work_lanes(), env->notes, e)) return -1;
-    for (; p->methods < n; p->methods++) {
-        struct method *m = &p->method[p->methods];
+    struct images *im = p->env->images;
+    if (pair_images(p, e)) return -1;
+    for (; p->opened < p->methods; p->opened++) {
+        struct method *m = &p->method[p->opened];
         if (!(m->state = m->source->open(m->conf, m->k, im, e)))
             return err_wrap(e, "method %s", m->name);
     }
+    const size_t pictures = 1 + (size_t)p->methods;
     p->value = mem_new((size_t)im->n * (size_t)values(p), sizeof *p->value, e);
-    p->seat = mem_new((size_t)work_seats() * (size_t)(1 + n) * pixels(p), sizeof *p->seat, e);
+    p->seat = mem_new((size_t)work_seats() * pictures * pixels(p), sizeof *p->seat, e);
     p->work = mem_new((size_t)work_lanes() * pixels(p), sizeof *p->work, e);
     if (!p->value || !p->seat || !p->work) return -1;
     if (!scorers_want_scans(&p->scorers)) return 0;
@@ -195,7 +253,7 @@ int pairs_open(struct pairs *p, const struct study_env *env,
 
 void pairs_release(struct pairs *p)
 {
-    for (int m = 0; m < p->methods; m++)
+    for (int m = 0; m < p->opened; m++)
         p->method[m].source->close(p->method[m].state);
     scorers_release(&p->scorers);
     images_release(&p->twins);
@@ -326,6 +384,9 @@ static bool kept(void *ctx, int image)
 int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *conf, struct err *e)
 {
     char folder[PATH_MAX];
+    if (prepare(p, e) || io_path(folder, sizeof folder, e, "%s/pictures", p->env->output) ||
+        io_mkdirs(folder, e))
+        return -1;
     struct work w = {.what = "scoring reconstructions",
                      .jobs = p->images,
                      .values = values(p),
@@ -337,8 +398,5 @@ int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *con
                      .ctx = p,
                      .fields = fields,
                      .conf = conf};
-    if (study_open_output(p->env, e) || /* pictures are results, and come first */
-        io_path(folder, sizeof folder, e, "%s/pictures", p->env->output) || io_mkdirs(folder, e))
-        return -1;
     return work_run(&w, p->env, p->value, e);
 }

@@ -20,17 +20,19 @@ struct method {
 /* What every study of pairs is asked for; S is the struct of its configuration. */
 #define PAIRS_FIELDS(S)                                                                            \
     CFG_PICKS(S, reconstructions, NULL, source_kinds, "what is compared with the references"),     \
-        CFG_TEXTS(S, references, "[]",                                                             \
-                  "scans whose references are compared with, paired by name: a clean twin of "     \
-                  "every damaged scan; empty: those of data.scans themselves")
+        CFG_TEXTS(                                                                                 \
+            S, references, "[]",                                                                   \
+            "scans whose references are compared with, paired by name: a clean twin of "           \
+            "every damaged scan, of its slices, size, acquisition and patient; empty: those "      \
+            "of data.scans themselves")
 
 struct pairs {
     const struct study_env *env;
-    struct scorers scorers;   /* filled by the study before pairs_open */
-    struct images twins;      /* of `references`, where they are given */
-    struct images *reference; /* those, or env->images */
-    int *twin;                /* (images): which of them an image is compared with */
-    int images, methods;
+    struct scorers scorers;      /* filled by the study before pairs_open */
+    struct images twins;         /* of `references`, where they are given */
+    struct images *reference;    /* those, or env->images */
+    int *twin;                   /* (images): which of them an image is compared with */
+    int images, methods, opened; /* methods 0 … opened - 1 have a state */
     struct method method[METHODS_MAX];
     double *value;  /* (image, 1 + methods x (1 + metrics)): white; span and scores a method */
     float *seat;    /* (seats, 1 + methods, h, w): reference and reconstructions */
@@ -42,11 +44,12 @@ struct pairs {
 int pairs_check(const struct cfg_picks *reconstructions, struct err *e);
 void pairs_explain(const struct cfg_picks *reconstructions, FILE *out);
 
-/* Opens metrics and sources. Whatever the outcome, the caller releases in the end. */
+/* Opens the metrics, finds the twins, and looks at what the sources need, before any image is
+ * prepared. Whatever the outcome, the caller releases in the end. */
 int pairs_open(struct pairs *p, const struct study_env *env,
                const struct cfg_picks *reconstructions, const struct cfg_texts *references,
                struct err *e);
-/* All scores, and the pictures. `fields` and `conf` are the study's. */
+/* When they are: all scores, and the pictures. `fields` and `conf` are the study's. */
 int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *conf, struct err *e);
 void pairs_release(struct pairs *p);
 

@@ -58,7 +58,7 @@ struct qc {
 };
 
 int qc_measure(struct qc *q, uint64_t seed, struct err *e);
-void qc_release(struct qc *q);
+void qc_release(void *qc);
 int qc_tables(const struct qc *q, struct err *e); /* zscores, disagreements, correlations, roc */
 json_t *qc_summary(const struct qc *q);
 int qc_figures(const struct qc *q, struct err *e); /* qc_METRIC, roc */

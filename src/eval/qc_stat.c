@@ -235,9 +235,9 @@ static int measure_truth(struct qc *q, uint64_t seed, struct err *e)
     s.scan = whole + 4 * n;
     for (int i = 0; i < q->points; i++)
         if (q->point[i].method == 0 && q->point[i].defects >= 0) s.point[s.n++] = i;
-    rc = s.n > 0
-             ? 0
-             : err_set(e, ERR_DATA, "%s: none of the scans of this study is in it", q->conf->truth);
+    rc = s.n > 0 ? 0
+                 : err_set(e, ERR_DATA, "%s: no scan of this study with finite scores is in it",
+                           q->conf->truth);
     for (s.kind = -1; s.kind < kinds && rc == 0; s.kind++)
         rc = measure_kind(q, &s, whole + 2 * n, whole + 3 * n, seed, e);
 out:
@@ -253,8 +253,9 @@ int qc_measure(struct qc *q, uint64_t seed, struct err *e)
     return q->truth ? measure_truth(q, seed, e) : 0;
 }
 
-void qc_release(struct qc *q)
+void qc_release(void *qc)
 {
+    struct qc *q = qc;
     for (int i = 0; q->roc && i < q->rocs; i++)
         mem_free(q->roc[i].curve);
     mem_free(q->roc);

@@ -69,11 +69,11 @@ static void close_folder(void *state)
 }
 
 /* The file of a scan, opened and checked; its shape in *info. */
-static struct h5 *open_file(const struct folder *f, const struct scan *scan, struct h5_info *info,
+static struct h5 *open_file(const char *folder, const struct scan *scan, struct h5_info *info,
                             struct err *e)
 {
     char path[PATH_MAX];
-    if (io_path(path, sizeof path, e, "%s/%s.h5", f->path, scan->name)) return NULL;
+    if (io_path(path, sizeof path, e, "%s/%s.h5", folder, scan->name)) return NULL;
     struct h5 *file = h5_open(path, e);
     if (!file) {
         err_hint(e, "the folder needs a file for every scan, of the scan's name");
@@ -97,18 +97,19 @@ static struct h5 *open_file(const struct folder *f, const struct scan *scan, str
     return NULL;
 }
 
-/* All files are looked at before the work begins. Images that were made larger or smaller than the
- * references are possible, but hardly meant. */
-static int check_files(const struct folder *f, struct err *e)
+/* A file for every scan. Images that were made larger or smaller than the references are possible,
+ * but hardly meant. */
+static int check_files(const char *folder, const struct images *im, struct err *e)
 {
-    const struct images *im = f->images;
-    int others = 0, last = 0;
+    int others = 0;
+    const struct scan *last = NULL;
     struct h5_info info, other = {0};
-    for (int s = 0; s < im->scans.n; s++) {
-        struct h5 *file = open_file(f, &im->scans.list[s], &info, e);
+    for (int i = 0; i < im->scans.n; i++) {
+        const struct scan *s = &im->scans.list[i];
+        struct h5 *file = open_file(folder, s, &info, e);
         if (!file) return -1;
         h5_close(file);
-        if (info.dim[1] == im->cache[s].height && info.dim[2] == im->cache[s].width) continue;
+        if (info.dim[1] == s->height && info.dim[2] == s->width) continue;
         others++;
         last = s;
         other = info;
@@ -116,10 +117,17 @@ static int check_files(const struct folder *f, struct err *e)
     if (others)
         progress_warn("%s: %d of %d files have images of another size than the references, as "
                       "%s.h5: %lldx%lld, not %dx%d; they are cropped or padded about their centre",
-                      f->path, others, im->scans.n, im->scans.list[last].name,
-                      (long long)other.dim[1], (long long)other.dim[2], im->cache[last].height,
-                      im->cache[last].width);
+                      folder, others, im->scans.n, last->name, (long long)other.dim[1],
+                      (long long)other.dim[2], last->height, last->width);
     return 0;
+}
+
+/* Where bad scans are left out, which need no file is known when the images are prepared only. */
+static int look(const void *conf, int k, const struct images *im, struct err *e)
+{
+    const char *folder = ((const struct folder_conf *)conf)->paths.v[k];
+    if (im->scans.on_bad == BAD_SCAN_STOP) return check_files(folder, im, e);
+    return io_exists(folder) ? 0 : err_set(e, ERR_NOINPUT, "%s: there is no such folder", folder);
 }
 
 static void *open_folder(const void *conf, int k, struct images *im, struct err *e)
@@ -132,7 +140,7 @@ static void *open_folder(const void *conf, int k, struct images *im, struct err 
     f->scale = c->scale;
     f->images = im;
     f->fitted = mem_new(pixels, sizeof *f->fitted, e);
-    if (f->fitted && !check_files(f, e)) return f;
+    if (f->fitted && (im->scans.on_bad == BAD_SCAN_STOP || !check_files(f->path, im, e))) return f;
     close_folder(f);
     return NULL;
 }
@@ -181,7 +189,7 @@ static int read(void *state, int i, const float *reference, float *magnitude, st
     struct images *im = f->images;
     const struct image at = im->list[i];
     struct h5_info info;
-    struct h5 *file = open_file(f, &im->scans.list[at.scan], &info, e);
+    struct h5 *file = open_file(f->path, &im->scans.list[at.scan], &info, e);
     int rc = file ? read_slice(f, file, &info, at.slice, e) : -1;
     h5_close(file);
     if (rc) return -1;
@@ -202,6 +210,7 @@ const struct source source_folder = {
     .methods = methods,
     .name = name,
     .describe = describe,
+    .look = look,
     .open = open_folder,
     .close = close_folder,
     .read = read,

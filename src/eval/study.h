@@ -23,11 +23,18 @@ struct study_env {
     const void *conf;
 };
 
+/* A study is opened on scans that are found but not prepared, so that whatever else its
+ * configuration names and is not there is told before hours of work on references. */
 struct study {
     struct cfg_kind kind;
+    size_t size;                                   /* of its state, which begins as zeros */
     int (*check)(const void *conf, struct err *e); /* without touching data or disk */
     void (*explain)(const void *conf, FILE *out);  /* what it would do, in words and figures */
-    int (*run)(const void *conf, const struct study_env *env, struct err *e);
+    /* Opens metrics and looks at every file named. The size of the images is known. */
+    int (*open)(void *state, const void *conf, const struct study_env *env, struct err *e);
+    int (*score)(void *state, struct err *e); /* the images are prepared now */
+    int (*write)(void *state, struct err *e); /* statistics, tables, figures, summary */
+    void (*release)(void *state);             /* whatever was done before */
 };
 /* In the output folder, while the study is not done (eval/journal.h). */
 #define STUDY_JOURNAL "journal.txt"

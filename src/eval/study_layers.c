@@ -1,6 +1,5 @@
 /* SSFD at several layers of the encoder against another metric (paper section 2.3, Fig. 2), and two
  * scans with and without fat suppression (Fig. 7). */
-#include "base/mem.h"
 #include "eval/layers.h"
 #include "eval/report.h"
 
@@ -60,11 +59,34 @@ static int list_metrics(struct layers *l, struct err *e)
     return 0;
 }
 
-static int write_results(struct layers *l, const struct study_env *env, struct err *e)
+static int open_study(void *state, const void *conf, const struct study_env *env, struct err *e)
 {
+    struct layers *l = state;
+    l->conf = conf;
+    l->layers = l->conf->layers.n;
+    if (list_metrics(l, e) ||
+        pairs_open(&l->pairs, env, &l->conf->reconstructions, &l->conf->references, e))
+        return -1;
+    l->against = scorers_find(&l->pairs.scorers, l->conf->against);
+    if (l->against >= 0) return 0;
+    return err_set(e, ERR_NOINPUT, "metric %s, which the layers are held against, is not to be had",
+                   l->conf->against);
+}
+
+static int score(void *state, struct err *e)
+{
+    struct layers *l = state;
+    return pairs_score(&l->pairs, fields, l->conf, e);
+}
+
+static int write_results(void *state, struct err *e)
+{
+    struct layers *l = state;
+    const struct study_env *env = l->pairs.env;
     const struct report_extra extra = {0};
     json_t *summary = NULL;
-    int failed = pairs_tables(&l->pairs, e) || layers_tables(l, e) || layers_figures(l, e);
+    int failed = layers_measure(l, env->seed, e) || pairs_tables(&l->pairs, e) ||
+                 layers_tables(l, e) || layers_figures(l, e);
     if (!failed) {
         summary = layers_summary(l);
         failed = report_pairs(&l->pairs, "SSFD by encoder layer", &extra, summary, e);
@@ -72,36 +94,19 @@ static int write_results(struct layers *l, const struct study_env *env, struct e
     return study_close_output(env, failed, summary, e);
 }
 
-static int run(const void *conf, const struct study_env *env, struct err *e)
+static void release(void *state)
 {
-    struct layers *l = mem_new(1, sizeof *l, e);
-    if (!l) return -1;
-    l->conf = conf;
-    l->layers = l->conf->layers.n;
-    int rc = list_metrics(l, e) ||
-                     pairs_open(&l->pairs, env, &l->conf->reconstructions, &l->conf->references, e)
-                 ? -1
-                 : 0;
-    if (rc == 0) {
-        l->against = scorers_find(&l->pairs.scorers, l->conf->against);
-        if (l->against < 0)
-            rc = err_set(e, ERR_NOINPUT,
-                         "metric %s, which the layers are held against, is not to "
-                         "be had",
-                         l->conf->against);
-    }
-    if (rc == 0) rc = pairs_score(&l->pairs, fields, conf, e);
-    if (rc == 0) rc = layers_measure(l, env->seed, e);
-    if (rc == 0) rc = write_results(l, env, e);
-    pairs_release(&l->pairs);
-    mem_free(l);
-    return rc;
+    pairs_release(&((struct layers *)state)->pairs);
 }
 
 const struct study study_layers = {
     .kind = {"layers", "SSFD at several encoder layers against SSIM (paper Fig. 2 and 7)", fields,
              sizeof(struct layers_conf)},
+    .size = sizeof(struct layers),
     .check = check,
     .explain = explain,
-    .run = run,
+    .open = open_study,
+    .score = score,
+    .write = write_results,
+    .release = release,
 };

@@ -146,12 +146,19 @@ static int list_metrics(struct perturbation *s, struct err *e)
     return 0;
 }
 
+static int open_study(void *state, const void *conf, const struct study_env *env, struct err *e)
+{
+    struct perturbation *s = state;
+    s->conf = conf;
+    s->env = env;
+    if (list_metrics(s, e)) return -1;
+    return scorers_open(&s->scorers, env->images->height, env->images->width, work_lanes(),
+                        env->notes, e);
+}
+
 static int prepare(struct perturbation *s, struct err *e)
 {
     const struct images *im = s->env->images;
-    if (list_metrics(s, e) ||
-        scorers_open(&s->scorers, im->height, im->width, work_lanes(), s->env->notes, e))
-        return -1;
     s->images = im->n;
     s->perturbations = s->conf->perturbations.n;
     s->levels = s->conf->levels;
@@ -173,13 +180,21 @@ static int prepare(struct perturbation *s, struct err *e)
     return 0;
 }
 
-static int write_results(struct perturbation *s, struct err *e)
+static int score(void *state, struct err *e)
 {
+    struct perturbation *s = state;
+    if (prepare(s, e)) return -1;
+    if (s->conf->extent == EXTENT_AUTO && perturbation_search(s, e)) return -1;
+    return score_all(s, e);
+}
+
+static int write_results(void *state, struct err *e)
+{
+    struct perturbation *s = state;
     const struct study_env *env = s->env;
-    int example = perturbation_typical(s, e);
     json_t *summary = NULL;
-    int failed = example < 0 || study_open_output(env, e) || perturbation_tables(s, e) ||
-                 perturbation_figure(s, example, e);
+    int example = perturbation_measure(s, e) ? -1 : perturbation_typical(s, e);
+    int failed = example < 0 || perturbation_tables(s, e) || perturbation_figure(s, example, e);
     if (!failed) {
         summary = perturbation_summary(s, example);
         failed = report_curves(env, "Metrics under perturbations", perturbation_curves(s),
@@ -188,8 +203,9 @@ static int write_results(struct perturbation *s, struct err *e)
     return study_close_output(env, failed, summary, e);
 }
 
-static void release(struct perturbation *s)
+static void release(void *state)
 {
+    struct perturbation *s = state;
     scorers_release(&s->scorers);
     mem_free(s->value);
     mem_free(s->scratch);
@@ -198,28 +214,16 @@ static void release(struct perturbation *s)
     mem_free(s->curve);
     mem_free(s->ratio);
     mem_free(s->anchor_at);
-    mem_free(s);
-}
-
-static int run(const void *conf, const struct study_env *env, struct err *e)
-{
-    struct perturbation *s = mem_new(1, sizeof *s, e);
-    if (!s) return -1;
-    s->conf = conf;
-    s->env = env;
-    int rc = prepare(s, e);
-    if (rc == 0 && s->conf->extent == EXTENT_AUTO) rc = perturbation_search(s, e);
-    if (rc == 0) rc = score_all(s, e);
-    if (rc == 0) rc = perturbation_measure(s, e);
-    if (rc == 0) rc = write_results(s, e);
-    release(s);
-    return rc;
 }
 
 const struct study study_perturbation = {
     .kind = {"perturbation", "metrics under pixel shift, blur and noise (paper Fig. 1 and 5)",
              fields, sizeof(struct perturbation_conf)},
+    .size = sizeof(struct perturbation),
     .check = check,
     .explain = explain,
-    .run = run,
+    .open = open_study,
+    .score = score,
+    .write = write_results,
+    .release = release,
 };

@@ -91,37 +91,52 @@ static int write_report(const struct qc *q, const json_t *summary, struct err *e
     return rc;
 }
 
-static int write_results(struct qc *q, const struct study_env *env, struct err *e)
+static bool knows_a_scan(const struct truth *t, const struct scans *scans)
 {
-    json_t *summary = NULL;
-    int failed = pairs_tables(&q->pairs, e) || qc_tables(q, e) || qc_figures(q, e);
-    if (!failed) failed = write_report(q, summary = qc_summary(q), e);
-    return study_close_output(env, failed, summary, e);
+    for (int i = 0; i < scans->n; i++)
+        if (truth_of(t, scans->list[i].name, 0) >= 0) return true;
+    return false;
 }
 
-static int run(const void *conf, const struct study_env *env, struct err *e)
+static int open_study(void *state, const void *conf, const struct study_env *env, struct err *e)
 {
-    struct qc *q = mem_new(1, sizeof *q, e);
-    if (!q) return -1;
+    struct qc *q = state;
     q->conf = conf;
-    int rc = 0;
-    if (q->conf->truth[0] && !(q->truth = truth_read(q->conf->truth, e)))
-        rc = err_wrap(e, "study.truth");
-    if (rc == 0)
-        rc = list_metrics(q, e) ||
-             pairs_open(&q->pairs, env, &q->conf->reconstructions, &q->conf->references, e);
-    if (rc == 0) rc = pairs_score(&q->pairs, fields, conf, e);
-    if (rc == 0) rc = qc_measure(q, env->seed, e);
-    if (rc == 0) rc = write_results(q, env, e);
-    qc_release(q);
-    mem_free(q);
-    return rc ? -1 : 0;
+    if (q->conf->truth[0]) {
+        if (!(q->truth = truth_read(q->conf->truth, e))) return err_wrap(e, "study.truth");
+        if (!knows_a_scan(q->truth, &env->images->scans))
+            return err_set(e, ERR_DATA, "study.truth: %s: none of the scans of this study is in it",
+                           q->conf->truth);
+    }
+    if (list_metrics(q, e)) return -1;
+    return pairs_open(&q->pairs, env, &q->conf->reconstructions, &q->conf->references, e);
+}
+
+static int score(void *state, struct err *e)
+{
+    struct qc *q = state;
+    return pairs_score(&q->pairs, fields, q->conf, e);
+}
+
+static int write_results(void *state, struct err *e)
+{
+    struct qc *q = state;
+    const struct study_env *env = q->pairs.env;
+    json_t *summary = NULL;
+    int failed = qc_measure(q, env->seed, e) || pairs_tables(&q->pairs, e) || qc_tables(q, e) ||
+                 qc_figures(q, e);
+    if (!failed) failed = write_report(q, summary = qc_summary(q), e);
+    return study_close_output(env, failed, summary, e);
 }
 
 const struct study study_qc = {
     .kind = {"qc", "which reconstructions metrics disagree on, which defects they find (Fig. 3, 6)",
              fields, sizeof(struct qc_conf)},
+    .size = sizeof(struct qc),
     .check = check,
     .explain = explain,
-    .run = run,
+    .open = open_study,
+    .score = score,
+    .write = write_results,
+    .release = qc_release,
 };

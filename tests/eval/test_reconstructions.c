@@ -270,7 +270,7 @@ static void references_can_be_those_of_twins(void **state)
 {
     (void)state;
     succeeds(shell_run("mkdir -p damaged && cp scans/*.h5 damaged && "
-                       "cp scans/a.h5 damaged/b.h5 && cp scans/b.h5 damaged/a.h5"));
+                       "cp scans/a.h5 damaged/c.h5 && cp scans/c.h5 damaged/a.h5"));
     const char *of =
         "eval-study qc.yaml --quiet --set 'study.truth=\"\"' --set data.scans=damaged --set "
         "'study.reconstructions={folder: {paths: [exact]}}' --set "
@@ -287,11 +287,6 @@ static void references_can_be_those_of_twins(void **state)
     assert_true(json_is_null(json_object_get(own, "references")));
     json_decref(twins);
     json_decref(own);
-    succeeds(shell_run("mkdir -p some && cp scans/a.h5 scans/b.h5 some"));
-    refuses(65, "scan 'c' in some",
-            shell_run("%s --set output=bad --set study.references=some", of));
-    refuses(66, "study.references: nowhere",
-            shell_run("%s --set output=bad --set study.references=nowhere", of));
 }
 
 static void scaled_files_score_the_same_when_scaled_back(void **state)
@@ -341,6 +336,24 @@ static void another_size_is_said(void **state)
     succeeds(o);
     assert_non_null(strstr(o->err, "1 of "));
     assert_non_null(strstr(o->err, "b.h5"));
+}
+
+/* A scan whose samples turn out to be bad is left out, and then no method needs a file of it. */
+static void a_scan_left_out_needs_no_file(void **state)
+{
+    (void)state;
+    succeeds(shell_run("mkdir mixed && cp -p scans/*.h5 mixed"));
+    save_scan_of("CORPD_FBK", path_of("mixed/z.h5"), SLICES, SIDE, 9, 1);
+    const char *run = "eval-study qc.yaml --quiet --set data.scans=mixed --set output=mixed-out "
+                      "--set study.truth='\"\"' --set data.on_bad_scan=%s";
+    refuses(66, "noisy/z.h5", shell_run(run, "stop"));
+    const struct outcome *o = shell_run(run, "skip");
+    succeeds(o);
+    assert_non_null(strstr(o->err, "skipped 1 of 9 scans"));
+    o = shell_run("eval-study qc.yaml --quiet --set data.scans=mixed --set output=mixed-out --set "
+                  "study.truth='\"\"' --set data.on_bad_scan=skip --resume");
+    succeeds(o);
+    assert_non_null(strstr(o->err, "is finished"));
 }
 
 /* Every SSIM is 1, or as good as 1: an axis of no length, which gnuplot refuses. */
@@ -458,19 +471,8 @@ static void bad_input_is_refused(void **state)
     refuses(78, "study.against", shell_run("%s study.against=[nrmse]", qc));
     refuses(78, "at least two", shell_run("%s 'study.metrics={ssim: {}}'", qc));
     refuses(78, "at least one method", shell_run("%s 'study.reconstructions={}'", qc));
-    refuses(66, "nowhere", shell_run("%s study.truth=nowhere.csv", qc));
     shell_write("odd.csv", "scan\na\n");
     refuses(65, "no column 'kind'", shell_run("%s study.truth=odd.csv", qc));
-    shell_write("stranger.csv", "scan,kind\nzzz,motion\n");
-    refuses(65, "none of the scans", shell_run("%s study.truth=stranger.csv", qc));
-    refuses(65, "task 'ssl'",
-            shell_run("%s 'study.reconstructions={network: {checkpoints: [ssl.h5]}}'", qc));
-    refuses(78, "multiples of 64",
-            shell_run("%s 'study.reconstructions={network: {checkpoints: [deep.h5]}}'", qc));
-    refuses(66, "absent.h5",
-            shell_run("%s 'study.reconstructions={network: {checkpoints: [absent.h5]}}'", qc));
-    refuses(66, "nothing/a.h5",
-            shell_run("%s 'study.reconstructions={folder: {paths: [nothing]}}'", qc));
     refuses(78, "two methods are called 'noisy'",
             shell_run("%s 'study.reconstructions={folder: {paths: [noisy, ./noisy/]}}'", qc));
     const char *layers = "eval-study layers.yaml --quiet --set output=bad --set";
@@ -519,6 +521,62 @@ static void bad_files_are_refused(void **state)
     }
 }
 
+/* Before a single reference is made, and by --check: whatever the study names and is not there, or
+ * does not fit. */
+static void what_is_named_is_looked_for_first(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    static const char *const twins[] = {"short", "small", "other", "some"};
+    for (int k = 0; k < 4; k++) {
+        char name[64];
+        if (io_mkdirs(path_of(twins[k]), &e)) fail_msg("%s", e.text);
+        for (int s = 0; s < SCANS; s++) {
+            const bool odd = s == 2 && k < 3;
+            if (s == 2 && k == 3) continue;
+            snprintf(name, sizeof name, "%s/%c.h5", twins[k], 'a' + s);
+            save_scan_of((s % 2 != 0) != (odd && k == 2) ? "CORPDFS_FBK" : "CORPD_FBK",
+                         path_of(name), SLICES - (odd && k == 0), SIDE + 2 * (odd && k == 1), s + 1,
+                         0);
+        }
+    }
+    succeeds(shell_run("mkdir few && cp noisy/[abd-h].h5 few"));
+    shell_write("stranger.csv", "scan,kind\nzzz,motion\n");
+    static const struct {
+        const char *set;
+        int code;
+        const char *says;
+    } bad[] = {
+        {"study.truth=nowhere.csv", 66, "nowhere.csv"},
+        {"study.truth=stranger.csv", 65, "none of the scans"},
+        {"'study.metrics={ssfd: {checkpoint: absent.h5}, ssim: {}, psnr: {}}'", 66, "absent.h5"},
+        {"'study.metrics={ssfd: {checkpoint: unet/recon.h5}, ssim: {}, psnr: {}}'", 65, "'recon'"},
+        {"'study.reconstructions={network: {checkpoints: [absent.h5]}}'", 66, "absent.h5"},
+        {"'study.reconstructions={network: {checkpoints: [ssl.h5]}}'", 65, "task 'ssl'"},
+        {"'study.reconstructions={network: {checkpoints: [deep.h5]}}'", 78, "multiples of 64"},
+        {"'study.reconstructions={folder: {paths: [nothing]}}'", 66, "nothing/a.h5"},
+        {"'study.reconstructions={folder: {paths: [few]}}'", 66, "few/c.h5"},
+        {"'study.reconstructions={folder: {paths: [nothing]}}' --set data.on_bad_scan=skip", 66,
+         "nothing"},
+        {"study.references=nowhere", 66, "study.references: nowhere"},
+        {"study.references=some", 65, "there is no scan 'c' in some"},
+        {"study.references=short", 65, "short/c.h5 has 2 slices"},
+        {"study.references=small", 65, "small/c.h5 has images of 34x34"},
+        {"study.references=other", 65, "other/c.h5 is of acquisition CORPDFS_FBK"},
+        {"'study={kind: perturbation, metrics: {ssfd: {checkpoint: absent.h5}}}'", 66, "absent.h5"},
+    };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        const char *run = "eval-study qc.yaml --set output=bad --set data.cache=never --set %s %s";
+        refuses(bad[k].code, bad[k].says, shell_run(run, bad[k].set, "--quiet"));
+        refuses(bad[k].code, bad[k].says, shell_run(run, bad[k].set, "--check"));
+        succeeds(shell_run(run, bad[k].set, "--check --quiet"));
+    }
+    const struct outcome *o = shell_run("eval-study qc.yaml --check --set data.cache=never");
+    succeeds(o);
+    assert_non_null(strstr(o->out, "# 8 scans of 32x32 are there"));
+    assert_false(shell_exists("never"));
+}
+
 static void explains_itself(void **state)
 {
     (void)state;
@@ -537,6 +595,7 @@ int main(void)
         cmocka_unit_test(references_can_be_those_of_twins),
         cmocka_unit_test(scaled_files_score_the_same_when_scaled_back),
         cmocka_unit_test(another_size_is_said),
+        cmocka_unit_test(a_scan_left_out_needs_no_file),
         cmocka_unit_test(equal_images_can_be_drawn),
         cmocka_unit_test(a_metric_without_its_file_is_left_out),
         cmocka_unit_test(the_page_is_closed_to_the_network),
@@ -545,6 +604,7 @@ int main(void)
         cmocka_unit_test(a_killed_study_goes_on),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(bad_files_are_refused),
+        cmocka_unit_test(what_is_named_is_looked_for_first),
         cmocka_unit_test(explains_itself),
     };
     return cmocka_run_group_tests_name("reconstructions", tests, set_up, shell_teardown);

@@ -237,7 +237,7 @@ static void shipped_configuration_is_valid(void **state)
     (void)state;
     char command[1200];
     snprintf(command, sizeof command,
-             "%s/src/eval/eval-study %s/configs/paper/perturbations.yaml --check >%s",
+             "%s/src/eval/eval-study %s/configs/paper/perturbations.yaml --check --quiet >%s",
              getenv("SSFD_BUILD"), getenv("SSFD_SOURCE"), in_dir("stdout"));
     assert_int_equal(system(command), 0);
 }
