@@ -5,9 +5,11 @@
 #include "base/mem.h"
 #include "data/images.h"
 #include "eval/study.h"
+#include "eval/study_key.h"
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,7 +81,9 @@ struct job {
     const struct study *study;
     struct images images;
     struct study_env env;
+    char *key;
     void *state;
+    bool whole; /* it is resumed, and was finished: there is nothing to do */
 };
 
 /* As far as it goes without references. Whatever the outcome, close_job follows. */
@@ -95,7 +99,13 @@ static int open_job(struct job *j, const struct eval_conf *c, const struct cli *
                                 .images = &j->images,
                                 .fields = fields,
                                 .conf = c};
-    if (images_find(&j->images, &c->data, cli->quiet, e) || images_size(&j->images, e)) return -1;
+    if (images_find(&j->images, &c->data, cli->quiet, e) ||
+        !(j->key = study_key(&j->env, &c->study, e)))
+        return -1;
+    j->env.key = j->key;
+    if (study_check_output(&j->env, &j->whole, e)) return -1;
+    if (j->whole) return 0;
+    if (images_size(&j->images, e)) return -1;
     if (!(j->state = mem_new(1, j->study->size, e))) return -1;
     return j->study->open(j->state, c->study.conf, &j->env, e);
 }
@@ -104,6 +114,7 @@ static void close_job(struct job *j)
 {
     if (j->state) j->study->release(j->state);
     mem_free(j->state);
+    free(j->key);
     images_release(&j->images);
 }
 
@@ -112,7 +123,7 @@ static int preview(const void *conf, const struct cli *cli, struct err *e)
     struct job j;
     if (cli->quiet) return 0; /* the configuration alone */
     int rc = open_job(&j, conf, cli, e);
-    if (rc == 0)
+    if (rc == 0 && !j.whole)
         printf("# %d scans of %dx%d are there, and all other files that the study names\n",
                j.images.scans.n, j.images.height, j.images.width);
     close_job(&j);
@@ -128,7 +139,11 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
     clear_leftovers(c->output);
     const struct scans *const scans[] = {&j.images.scans};
-    int rc = open_job(&j, c, cli, e) || images_prepare(&j.images, cli->quiet, e) ||
+    int rc = open_job(&j, c, cli, e);
+    if (rc == 0 && j.whole)
+        fprintf(stderr, "the study is finished: its results are in %s\n", c->output);
+    else if (rc == 0)
+        rc = images_prepare(&j.images, cli->quiet, e) ||
              scans_report(scans, 1, c->output, stderr, e) || study_open_output(&j.env, e) ||
              j.study->score(j.state, e) || j.study->write(j.state, e) ||
              scans_report(scans, 1, c->output, stderr, e);
@@ -154,7 +169,9 @@ static const struct command command = {
         "SVG with their gnuplot scripts, report.html (interactive, one file, no network),\n"
         "config.resolved.yaml, and summary.json with every number and the paper's claims, each\n"
         "with the measured value and whether it held. The last is written last: a folder that has\n"
-        "it is whole. A study that was interrupted goes on with --resume. --check looks for every\n"
+        "it is whole. A study that was interrupted goes on with --resume; a folder with results "
+        "of\n"
+        "another configuration is left alone. --check looks for every\n"
         "scan, network, table and folder that the study names, unless it is --quiet.\n"
         "\n"
         "    eval-study configs/paper/perturbations.yaml --set data.slices=all\n",

@@ -381,7 +381,7 @@ static bool kept(void *ctx, int image)
     return true;
 }
 
-int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *conf, struct err *e)
+int pairs_score(struct pairs *p, struct err *e)
 {
     char folder[PATH_MAX];
     if (prepare(p, e) || io_path(folder, sizeof folder, e, "%s/pictures", p->env->output) ||
@@ -395,8 +395,6 @@ int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *con
                      .fetch = fetch,
                      .compute = compute,
                      .kept = kept,
-                     .ctx = p,
-                     .fields = fields,
-                     .conf = conf};
+                     .ctx = p};
     return work_run(&w, p->env, p->value, e);
 }

@@ -49,8 +49,8 @@ void pairs_explain(const struct cfg_picks *reconstructions, FILE *out);
 int pairs_open(struct pairs *p, const struct study_env *env,
                const struct cfg_picks *reconstructions, const struct cfg_texts *references,
                struct err *e);
-/* When they are: all scores, and the pictures. `fields` and `conf` are the study's. */
-int pairs_score(struct pairs *p, const struct cfg_field *fields, const void *conf, struct err *e);
+/* When they are: all scores, and the pictures. */
+int pairs_score(struct pairs *p, struct err *e);
 void pairs_release(struct pairs *p);
 
 double pairs_at(const struct pairs *p, int image, int method, int metric);

@@ -52,7 +52,8 @@ static int mean_ssim(struct search *q, double level, double *mean, struct err *e
                      .seats = work_seats(),
                      .fetch = fetch,
                      .compute = compute,
-                     .ctx = q};
+                     .ctx = q,
+                     .brief = true};
     q->level = level;
     if (work_run(&w, q->s->env, q->score, e)) return -1;
     *mean = stat_mean(q->score, q->s->images);

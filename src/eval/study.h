@@ -21,6 +21,7 @@ struct study_env {
     struct images *images;
     const struct cfg_field *fields; /* of the whole configuration, for config.resolved.yaml */
     const void *conf;
+    const char *key; /* what the numbers depend on (eval/study_key.h); NULL: not asked for */
 };
 
 /* A study is opened on scans that are found but not prepared, so that whatever else its
@@ -42,11 +43,18 @@ struct study {
 /* NULL-ended; each is the first member of a struct study. */
 extern const struct cfg_kind *const study_kinds[];
 
-/* Before the first result is written: what is in the folder is no longer a whole. */
+/* ---- the output folder (study_output.c), which belongs to one configuration ---- */
+
+/* ERR_CONFIG with the first line that differs where the folder has the results, whole or not, of
+ * another configuration: they would be mixed. *whole: with env->resume, it has all of this one's.
+ * ERR_CONFIG, too, where it has them of other files than those of env->key. */
+int study_check_output(const struct study_env *env, bool *whole, struct err *e);
+/* Before the first result is written: what is in the folder is no longer a whole. Writes
+ * config.resolved.yaml. */
 int study_open_output(const struct study_env *env, struct err *e);
-/* After the last: writes config.resolved.yaml and then summary.json, and removes the journal; where
- * something before it `failed`, nothing of that. Takes over `summary`, which may be NULL when it
- * could not be built. */
+/* After the last: writes inputs.txt and then summary.json, and removes the journal; where something
+ * before it `failed`, nothing of that. Takes over `summary`, which may be NULL when it could not be
+ * built. */
 int study_close_output(const struct study_env *env, int failed, json_t *summary, struct err *e);
 
 /* What studies share in writing their results; names are relative to the output folder. */

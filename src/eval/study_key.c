@@ -56,8 +56,7 @@ static void put_named(FILE *out, const struct cfg_field *fields, const void *con
     }
 }
 
-char *study_key(const struct study_env *env, const struct cfg_field *fields, const void *conf,
-                struct err *e)
+char *study_key(const struct study_env *env, const struct cfg_pick *study, struct err *e)
 {
     char *text = NULL;
     size_t len = 0;
@@ -67,7 +66,7 @@ char *study_key(const struct study_env *env, const struct cfg_field *fields, con
         cfg_write(env->fields, env->conf, out);
         for (int i = 0; i < env->images->scans.n; i++)
             put_file(out, env->images->scans.list[i].path);
-        put_named(out, fields, conf);
+        put_named(out, study->kind->fields, study->conf);
     }
     if (out && fclose(out) == 0) return text;
     free(text);

@@ -4,6 +4,6 @@
 
 #include "eval/study.h"
 
-/* As a new string, lines ended by newlines; free(). `fields` and `conf` are those of the study. */
-char *study_key(const struct study_env *env, const struct cfg_field *fields, const void *conf,
-                struct err *e);
+/* As a new string, lines ended by newlines; free(). The scans are found, and perhaps not prepared.
+ */
+char *study_key(const struct study_env *env, const struct cfg_pick *study, struct err *e);

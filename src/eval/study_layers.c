@@ -75,8 +75,7 @@ static int open_study(void *state, const void *conf, const struct study_env *env
 
 static int score(void *state, struct err *e)
 {
-    struct layers *l = state;
-    return pairs_score(&l->pairs, fields, l->conf, e);
+    return pairs_score(&((struct layers *)state)->pairs, e);
 }
 
 static int write_results(void *state, struct err *e)

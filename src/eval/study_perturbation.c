@@ -125,9 +125,7 @@ static int score_all(struct perturbation *s, struct err *e)
                      .seats = work_seats(),
                      .fetch = fetch,
                      .compute = compute,
-                     .ctx = s,
-                     .fields = fields,
-                     .conf = s->conf};
+                     .ctx = s};
     return work_run(&w, s->env, s->value, e);
 }
 

@@ -6,7 +6,6 @@
 #include "base/progress.h"
 #include "base/stop.h"
 #include "eval/journal.h"
-#include "eval/study_key.h"
 
 #include <stdlib.h>
 
@@ -92,11 +91,11 @@ static int run_batches(struct batch *b, struct journal *j, const bool *done, int
 static int open_journal(struct journal *j, const struct work *w, const struct study_env *env,
                         bool *done, double *value, int *count, struct err *e)
 {
-    char path[PATH_MAX], *key = study_key(env, w->fields, w->conf, e);
-    int rc = key ? io_path(path, sizeof path, e, "%s/" STUDY_JOURNAL, env->output) : -1;
+    char path[PATH_MAX];
+    int rc = io_path(path, sizeof path, e, "%s/" STUDY_JOURNAL, env->output);
     if (rc == 0)
-        rc = journal_open(j, path, key, w->jobs, w->values, env->resume, done, value, count, e);
-    free(key);
+        rc =
+            journal_open(j, path, env->key, w->jobs, w->values, env->resume, done, value, count, e);
     for (int i = 0; i < w->jobs && rc == 0 && w->kept; i++)
         if (done[i] && !w->kept(w->ctx, i)) {
             done[i] = false;
@@ -118,8 +117,8 @@ int work_run(const struct work *w, const struct study_env *env, double *value, s
     b.failed = mem_new((size_t)w->seats, sizeof *b.failed, e);
     b.err = mem_new((size_t)w->seats, sizeof *b.err, e);
     if (done && b.job && b.failed && b.err) {
-        if (w->fields) rc = open_journal(&j, w, env, done, value, &count, e);
-        if (!w->fields || rc == 0) rc = run_batches(&b, w->fields ? &j : NULL, done, count, env, e);
+        rc = w->brief ? 0 : open_journal(&j, w, env, done, value, &count, e);
+        if (rc == 0) rc = run_batches(&b, w->brief ? NULL : &j, done, count, env, e);
     }
     journal_close(&j);
     mem_free(done);

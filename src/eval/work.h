@@ -19,14 +19,12 @@ struct work {
      * which it is not is done again. */
     bool (*kept)(void *ctx, int job);
     void *ctx;
-    /* Of the study: files they name are part of the journal's key. NULL: a short piece of work,
-     * without journal and progress. */
-    const struct cfg_field *fields;
-    const void *conf;
+    bool brief; /* a short piece of work: without journal and progress */
 };
 
 int work_lanes(void);
 int work_seats(void);
-/* value (jobs, values). ERR_STOPPED after a signal, with what was done kept for env->resume. On
- * success the journal is still there: study_close_output removes it. */
+/* value (jobs, values). The journal's key is env->key. ERR_STOPPED after a signal, with what was
+ * done kept for env->resume. On success the journal is still there: study_close_output removes it.
+ */
 int work_run(const struct work *w, const struct study_env *env, double *value, struct err *e);

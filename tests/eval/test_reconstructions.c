@@ -386,7 +386,8 @@ static void a_metric_without_its_file_is_left_out(void **state)
     assert_null(json_object_get(json_object_get(summary, "metrics"), "vggpl"));
     assert_true(number_at(summary, "methods/0/means/ssim/value") > 0.0);
     json_decref(summary);
-    refuses(66, "nowhere.h5", shell_run("eval-study qc.yaml %s --set study.focus=vggpl", with));
+    refuses(66, "nowhere.h5",
+            shell_run("eval-study qc.yaml %s --set study.focus=vggpl --set output=not", with));
 }
 
 static void the_page_is_closed_to_the_network(void **state)
@@ -436,7 +437,11 @@ static void an_interrupted_study_goes_on(void **state)
     assert_int_equal(o->code, 75);
     assert_non_null(strstr(o->err, "--resume"));
     assert_false(shell_exists("cut/summary.json"));
-    refuses(78, "another one", shell_run("eval-study qc.yaml %s --set seed=9 --resume", much));
+    refuses(78, "another study", shell_run("eval-study qc.yaml %s --set seed=9 --resume", much));
+    refuses(78, "another one",
+            shell_run("touch -r scans/a.h5 then; touch scans/a.h5; eval-study qc.yaml %s --resume; "
+                      "code=$?; touch -r then scans/a.h5; exit $code",
+                      much));
     succeeds(shell_run("eval-study qc.yaml %s --resume 2>note && grep -q 'going on after' note && "
                        "diff -r cut whole && ! [ -e cut/journal.txt ]",
                        much));
@@ -457,10 +462,45 @@ static void a_killed_study_goes_on(void **state)
         succeeds(shell_run("rm -rf shot unhurt; %s && mv shot unhurt", run));
         succeeds(shell_run("for s in 0.02 0.05 0.09 0.14 0.2 0.27 0.35 0.44; do "
                            "timeout -s KILL $s %s --resume || true; done >noise 2>&1; "
+                           "[ -e shot/summary.json ] || "
                            "for f in shot/pictures/[ab]_*; do [ -e $f ] && : >$f; done; "
                            "%s --resume && diff -r shot unhurt",
                            run, run)); /* emptied: as a power cut may leave them */
     }
+}
+
+/* Figures and tables of two studies are never mixed, and one that is finished is not done again. */
+static void a_folder_holds_one_study(void **state)
+{
+    (void)state;
+    const char *study =
+        "eval-study layers.yaml --quiet --set study.resamples=100 --set output=%s %s";
+    succeeds(shell_run(study, "held", ""));
+    succeeds(shell_run("cp -rp held before"));
+    refuses(78, "another study",
+            shell_run("eval-study qc.yaml --quiet --set output=held --set study.resamples=100"));
+    refuses(78, "'  kind: layers', not '  kind: qc'",
+            shell_run("eval-study qc.yaml --check --set output=held --set study.resamples=100"));
+    refuses(78, "resamples: 100', not '  resamples: 101'",
+            shell_run(study, "held", "--resume --set study.resamples=101"));
+    /* the references are gone, and are not missed */
+    const struct outcome *o =
+        shell_run("mv cache away && eval-study layers.yaml --quiet --set study.resamples=100 --set "
+                  "output=held --resume; code=$?; [ ! -e cache ] && mv away cache && exit $code");
+    succeeds(o);
+    assert_non_null(strstr(o->err, "finished: its results are in held"));
+    succeeds(shell_run("diff -r held before && [ ! held/summary.json -nt before/summary.json ]"));
+    succeeds(shell_run("mv held moved"));
+    o = shell_run(study, "moved", "--resume");
+    succeeds(o);
+    assert_non_null(strstr(o->err, "is finished"));
+    succeeds(shell_run("touch scans/b.h5"));
+    refuses(78, "of other files", shell_run(study, "moved", "--resume"));
+    succeeds(shell_run(study, "moved", "")); /* anew */
+    /* as older versions left it: which files it was made from is not known */
+    succeeds(shell_run("rm moved/inputs.txt && rm moved/layers.gp"));
+    succeeds(shell_run(study, "moved", "--resume"));
+    assert_true(shell_exists("moved/layers.gp") && shell_exists("moved/inputs.txt"));
 }
 
 static void bad_input_is_refused(void **state)
@@ -566,12 +606,14 @@ static void what_is_named_is_looked_for_first(void **state)
         {"'study={kind: perturbation, metrics: {ssfd: {checkpoint: absent.h5}}}'", 66, "absent.h5"},
     };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
-        const char *run = "eval-study qc.yaml --set output=bad --set data.cache=never --set %s %s";
+        const char *run =
+            "eval-study qc.yaml --set output=named --set data.cache=never --set %s %s";
         refuses(bad[k].code, bad[k].says, shell_run(run, bad[k].set, "--quiet"));
         refuses(bad[k].code, bad[k].says, shell_run(run, bad[k].set, "--check"));
         succeeds(shell_run(run, bad[k].set, "--check --quiet"));
     }
-    const struct outcome *o = shell_run("eval-study qc.yaml --check --set data.cache=never");
+    const struct outcome *o =
+        shell_run("eval-study qc.yaml --check --set data.cache=never --set output=named");
     succeeds(o);
     assert_non_null(strstr(o->out, "# 8 scans of 32x32 are there"));
     assert_false(shell_exists("never"));
@@ -602,6 +644,7 @@ int main(void)
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(an_interrupted_study_goes_on),
         cmocka_unit_test(a_killed_study_goes_on),
+        cmocka_unit_test(a_folder_holds_one_study),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(what_is_named_is_looked_for_first),

@@ -299,6 +299,7 @@ static void repeats_bit_for_bit(void **state)
         mem_free(second);
     }
     /* Another seed is other noise, and nothing else. */
+    remove_all(in_dir("out")); /* which belongs to another configuration */
     if (run("seed=8", "2") != 0) fail_msg("%s", text);
     size_t again;
     char *other = read_text("out/example_noise.png", &again);
@@ -316,6 +317,7 @@ static void subsets_repeat_the_whole(void **state)
     if (run("", "2") != 0) fail_msg("%s", text);
     char *whole = read_text("out/scores.csv", &len);
     write_config(in_dir("scans/two.h5"), "ssl.h5", "centre");
+    remove_all(in_dir("out"));
     if (run("study.perturbations={noise: {}}", "2") != 0) fail_msg("%s", text);
     char *part = read_text("out/scores.csv", &len);
     int found = 0;
@@ -431,6 +433,7 @@ static void extent_auto_reaches_the_target(void **state)
 {
     (void)state;
     check_extents(0.3, 3, 3);
+    remove_all(in_dir("out"));
     check_extents(0.01, 0, 2); /* noise alone gets there */
 }
 

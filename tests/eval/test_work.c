@@ -80,18 +80,14 @@ static int compute(void *ctx, int job, int seat, int lane, double *value, struct
     return 0;
 }
 
-static const struct cfg_field none[] = {CFG_END};
-
 static int run(struct trial *t, bool resume, double *value, struct err *e)
 {
-    static struct images no_images;
     struct study_env env = {.output = dir,
                             .quiet = true,
                             .resume = resume,
                             .out = stdout,
                             .notes = tmpfile(),
-                            .images = &no_images,
-                            .fields = none};
+                            .key = "key\n"};
     struct work w = {.what = "test",
                      .jobs = JOBS,
                      .values = VALUES,
@@ -99,9 +95,7 @@ static int run(struct trial *t, bool resume, double *value, struct err *e)
                      .seats = work_seats(),
                      .fetch = fetch,
                      .compute = compute,
-                     .ctx = t,
-                     .fields = none,
-                     .conf = t};
+                     .ctx = t};
     int rc = work_run(&w, &env, value, e);
     fclose(env.notes);
     return rc;
