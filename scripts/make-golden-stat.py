@@ -58,6 +58,49 @@ def results(x, y, z, a):
     yield "r2", line.rvalue**2
 
 
+def clustered_mean(x, unit):
+    """Regression on a constant with a cluster-robust variance, as statistics packages have it, and t of its p."""
+    n, k, units = len(x), 1, np.unique(unit)
+    X = np.ones((n, k))
+    bread = np.linalg.inv(X.T @ X)
+    beta = bread @ X.T @ x
+    scores = [X[unit == g].T @ (x - X @ beta)[unit == g] for g in units]
+    factor = len(units) / (len(units) - 1) * (n - 1) / (n - k)
+    error = np.sqrt((bread @ sum(np.outer(s, s) for s in scores) @ bread * factor)[0, 0])
+    return beta[0], error, 2 * stats.t.sf(abs(beta[0] / error), len(units) - 1), len(units) - 1
+
+
+def effective(x, y, unit):
+    """Pairs divided by the design effect of the sum of their products."""
+    t = (x - x.mean()) * (y - y.mean())
+    sums = np.array([t[unit == g].sum() for g in np.unique(unit)])
+    sizes = np.array([np.sum(unit == g) for g in np.unique(unit)])
+    return len(x) / np.clip(np.sum(sums**2) / np.sum(t**2), 1, np.sum(sizes**2) / len(x))
+
+
+def clustered(x, y, z, a, unit):
+    mean, error, p, df = clustered_mean(x, unit)
+    yield "ci_low", stats.t.interval(0.95, df, mean, error)[0]
+    yield "mean_p", p
+
+    def p_of(r, n, held):
+        df = int(n) - 2 - held
+        return 2 * stats.t.sf(abs(r) * np.sqrt(df / (1 - r * r)), df)
+
+    rx, ry = stats.rankdata(x), stats.rankdata(y)
+    yield "effective", effective(x, y, unit)
+    yield "pearson_p", p_of(stats.pearsonr(x, y)[0], effective(x, y, unit), 0)
+    yield "spearman_p", p_of(stats.spearmanr(x, y)[0], effective(rx, ry, unit), 0)
+    rest = [v - np.polyval(np.polyfit(z, v, 1), z) for v in (x, y)]
+    yield "partial_p", p_of(partial(x, y, z)[0], effective(*rest, unit), 1)
+    # the normal approximation of U, from the variance of the ranks, with so many values
+    share = effective(rx, a.astype(float), unit) / len(x)
+    u = stats.mannwhitneyu(x[a == 1], x[a == 0])[0]
+    n1, n0, n = np.array([np.sum(a == 1), np.sum(a == 0), len(x)]) * share
+    sd = np.sqrt(n1 * n0 / (n * (n - 1)) * np.sum((rx - rx.mean())**2) * share**3)
+    yield "u_p", 2 * stats.norm.sf((abs(u * share**2 - n1 * n0 / 2) - 0.5) / sd)
+
+
 def decays():
     t = np.linspace(0, 4.5, 11)
     for rate, noise in [(0.8, 0.0), (0.8, 0.01), (-0.3, 0.01), (2.5, 0.02)]:
@@ -81,6 +124,18 @@ def main():
             for row in zip(x, y, z, a):
                 f.write("{:.10g} {:.10g} {:.10g} {:d}\n".format(*row))
             for name, value in results(x, y, z, a):
+                f.write(f"{name} {value:.15g}\n")
+        for units, most, spread in [(6, 4, 0.3), (15, 7, 1.0), (20, 3, 3.0)]:
+            unit = np.repeat(np.arange(units), rng.integers(1, most + 1, units))[:64]
+            own, n = rng.normal(0, 2, (3, units))[:, unit], len(unit)
+            x = np.round(0.5 + own[0] + rng.normal(0, spread, n), 1)
+            y = np.round(0.4 * x + own[1] + rng.normal(0, spread, n), 1)
+            z = np.round(own[2] + 0.2 * y + rng.normal(0, spread, n), 1)
+            a = (rng.uniform(size=n) < 0.3 + 0.3 * (unit % 2)).astype(int)
+            f.write(f"clusters {n}\n")
+            for row in zip(x, y, z, a, unit):
+                f.write("{:.10g} {:.10g} {:.10g} {:d} {:d}\n".format(*row))
+            for name, value in clustered(x, y, z, a, unit):
                 f.write(f"{name} {value:.15g}\n")
         for t, y, fit in decays():
             f.write(f"decay {len(t)}\n")

@@ -84,14 +84,37 @@ double stat_sd(const double *x, int n)
     return n > 1 ? sqrt(squares / (n - 1)) : NAN;
 }
 
-struct interval stat_mean_ci95(const double *x, int n)
+/* The standard error of the mean, with its degrees of freedom; NaN of one unit. */
+static double mean_error(const double *x, const int *unit, int n, int *df)
+{
+    const double mean = stat_mean(x, n);
+    double squares = 0.0, units = 0.0, sum = 0.0;
+    for (int i = 0; i < n; i++) {
+        assert(!isnan(x[i]));
+        sum += x[i] - mean;
+        if (unit && i + 1 < n && unit[i + 1] == unit[i]) continue;
+        squares += sum * sum;
+        sum = 0.0;
+        units++;
+    }
+    *df = (int)units - 1;
+    return *df > 0 ? sqrt(units / (units - 1.0) * squares) / n : NAN;
+}
+
+struct interval stat_mean_ci95(const double *x, const int *unit, int n)
 {
     assert(n >= 1);
-    for (int i = 0; i < n; i++)
-        assert(!isnan(x[i]));
-    double mean = stat_mean(x, n);
-    double half = n > 1 ? stat_student_quantile(0.975, n - 1) * stat_sd(x, n) / sqrt(n) : NAN;
+    int df;
+    double mean = stat_mean(x, n), error = mean_error(x, unit, n, &df);
+    double half = df > 0 ? stat_student_quantile(0.975, df) * error : NAN;
     return (struct interval){.mean = mean, .low = mean - half, .high = mean + half, .n = n};
+}
+
+double stat_mean_p(const double *x, const int *unit, int n)
+{
+    int df;
+    double error = mean_error(x, unit, n, &df);
+    return error > 0.0 ? stat_student_tails(stat_mean(x, n) / error, df) : NAN;
 }
 
 static int ascending(const void *a, const void *b)

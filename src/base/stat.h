@@ -12,12 +12,27 @@ struct interval {
     int n;
 };
 
+/* ---- clusters ----
+ *
+ * Images of one scan resemble each other: an interval or a p value that takes them for independent
+ * promises too much. Where a function has an argument unit[n], value i is of unit unit[i], and
+ * those of a unit stand next to each other; NULL: each value is a unit of its own. With one value a
+ * unit all of them are the textbook's. */
+
 /* ---- one sample (stat.c) ---- */
 
-/* Mean and 95 % confidence interval by Student's t over n values (n >= 1; one value has no
- * interval: low and high are NaN). NaN values are refused by assertion: the caller decides what a
- * missing value means. */
-struct interval stat_mean_ci95(const double *x, int n);
+/* Mean and 95 % confidence interval by Student's t over n values (n >= 1; one unit has no interval:
+ * low and high are NaN). Of G units, with the sums D_g of their values' deviations from the mean,
+ *
+ *     variance of the mean = G / (G - 1) sum_g D_g^2 / n^2,    G - 1 degrees of freedom
+ *
+ * which is the cluster-robust variance of a regression on a constant (Liang & Zeger, Biometrika 73,
+ * 1986; the factor: Cameron & Miller, Journal of Human Resources 50(2), 2015, eq. 12), and with one
+ * value a unit sd^2 / n. NaN values are refused by assertion: the caller decides what a missing
+ * value means. */
+struct interval stat_mean_ci95(const double *x, const int *unit, int n);
+/* Two-sided p, by the same variance and t, of the mean being 0; NaN where there is no variance. */
+double stat_mean_p(const double *x, const int *unit, int n);
 /* The t quantile used above: P(T <= t) = p for `df` degrees of freedom (df >= 1, 0 < p < 1). */
 double stat_student_quantile(double p, int df);
 /* P(|T| > |t|); below about 1e-15 it is 0. */
@@ -32,17 +47,30 @@ void stat_sort(double *x, int n);
 
 /* ---- two samples, paired (stat_assoc.c) ---- */
 
+/* How many independent pairs these are worth in a test of association: n / deff, where the design
+ * effect (Kish, Survey Sampling, 1965, ch. 5; as a divisor of the sample size: Rao & Scott,
+ * Biometrics 48, 1992) is the variance that sum_i t_i, t_i = (x_i - mean x)(y_i - mean y), has with
+ * units over that without, both under no association:
+ *
+ *     deff = sum_g (sum_{i in g} t_i)^2 / sum_i t_i^2,   from 1 to sum_g n_g^2 / n
+ *
+ * The bounds are: as good as independent; and, values of a unit all the same, as good as a value a
+ * unit, which is also the answer where there is one unit only. */
+double stat_effective(const double *x, const double *y, const int *unit, int n);
+
 struct assoc {
-    double r, p; /* p: two-sided, of no association; NaN for n < 3 */
+    double r, p; /* p: two-sided, of no association, of stat_effective pairs; NaN for less than 3 */
     int n;
 };
-struct assoc stat_pearson(const double *x, const double *y, int n);
+struct assoc stat_pearson(const double *x, const double *y, const int *unit, int n);
 /* Pearson's of mid-ranks, p by Student's t (as Kendall & Stuart 31.19); exact ties are allowed. */
-int stat_spearman(const double *x, const double *y, int n, struct assoc *out, struct err *e);
+int stat_spearman(const double *x, const double *y, const int *unit, int n, struct assoc *out,
+                  struct err *e);
 /* Kendall's tau-b (Kendall, Biometrika 33, 1945). Time n^2. */
 double stat_kendall(const double *x, const double *y, int n);
-/* Pearson's correlation of x and y with z held fixed: from the three pairwise ones. */
-struct assoc stat_partial(const double *x, const double *y, const double *z, int n);
+/* Pearson's correlation of x and y with z held fixed: of what straight lines in z leave of them. */
+int stat_partial(const double *x, const double *y, const double *z, const int *unit, int n,
+                 struct assoc *out, struct err *e);
 
 /* ---- ranks and two groups (stat_rank.c) ---- */
 
@@ -55,12 +83,13 @@ int stat_normal_scores(const double *x, int n, double *z, struct err *e);
 struct two_groups {
     double auc; /* P(a > b) + P(a = b) / 2 */
     double u;   /* Mann & Whitney's U of group a */
-    double p;   /* two-sided, normal approximation with corrections for ties and continuity */
+    double p;   /* two-sided, normal approximation with corrections for ties and continuity, of
+                   stat_effective values: their ranks against their group */
     int na, nb;
 };
 /* x of n values, those with in_a[i] != 0 are group a. NaN where a group is empty. */
-int stat_mann_whitney(const double *x, const int *in_a, int n, struct two_groups *out,
-                      struct err *e);
+int stat_mann_whitney(const double *x, const int *in_a, const int *unit, int n,
+                      struct two_groups *out, struct err *e);
 /* The receiver operating characteristic of "x is at least a threshold" for in_a: one point for
  * every distinct threshold after (0, 0), with its (false positives, true positives) as shares. The
  * area under it is stat_mann_whitney's auc. `point` has room for n + 1. */

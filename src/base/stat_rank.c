@@ -55,27 +55,48 @@ int stat_normal_scores(const double *x, int n, double *z, struct err *e)
     return 0;
 }
 
-int stat_mann_whitney(const double *x, const int *in_a, int n, struct two_groups *out,
-                      struct err *e)
+/* U of effective groups in place of those there are: all values of a unit the same are as good as
+ * one. `ties`: the sum over runs of equal values of t^3 - t. */
+static double mann_whitney_p(const struct two_groups *g, double ties, double effective)
 {
-    struct item *list = sorted(x, n, e);
-    if (!list) return -1;
+    const double n = g->na + g->nb, share = effective / n;
+    const double a = g->na * share, b = g->nb * share;
+    const double squares = (n * n * n - n - ties) / 12.0 * share * share * share; /* of ranks */
+    const double sd = sqrt(a * b / (effective * (effective - 1.0)) * squares);
+    const double off = fabs(g->u * share * share - a * b / 2.0) - 0.5;
+    return !(sd > 0.0) || off <= 0.0 ? 1.0 : erfc(off / sd * M_SQRT1_2);
+}
+
+int stat_mann_whitney(const double *x, const int *in_a, const int *unit, int n,
+                      struct two_groups *out, struct err *e)
+{
     double sum = 0.0, ties = 0.0, na = 0.0;
+    struct item *list = sorted(x, n, e);
+    double *rank = mem_new(2 * (size_t)n, sizeof *rank, e), *group = rank ? rank + n : NULL;
+    if (!list || !rank) {
+        mem_free(list);
+        mem_free(rank);
+        return -1;
+    }
     for (int from = 0, to; from < n; from = to) {
         to = run_end(list, from, n);
-        double t = to - from, rank = 0.5 * (from + 1 + to);
+        double t = to - from;
         ties += t * t * t - t;
-        for (int k = from; k < to; k++)
-            if (in_a[list[k].at]) sum += rank, na++;
+        for (int k = from; k < to; k++) {
+            const int at = list[k].at;
+            rank[at] = 0.5 * (from + 1 + to);
+            group[at] = in_a[at] != 0;
+            if (in_a[at]) sum += rank[at], na++;
+        }
     }
-    mem_free(list);
     double nb = n - na, u = sum - na * (na + 1.0) / 2.0, pairs = na * nb;
     *out = (struct two_groups){.auc = NAN, .u = u, .p = NAN, .na = (int)na, .nb = (int)nb};
-    if (!(pairs > 0.0)) return 0;
-    out->auc = u / pairs;
-    double sd = sqrt(pairs / 12.0 * ((n + 1.0) - ties / (n * (n - 1.0))));
-    double off = fabs(u - pairs / 2.0) - 0.5;
-    out->p = !(sd > 0.0) || off <= 0.0 ? 1.0 : erfc(off / sd * M_SQRT1_2);
+    if (pairs > 0.0) {
+        out->auc = u / pairs;
+        out->p = mann_whitney_p(out, ties, stat_effective(rank, group, unit, n));
+    }
+    mem_free(list);
+    mem_free(rank);
     return 0;
 }
 

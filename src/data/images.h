@@ -38,7 +38,7 @@ extern const struct cfg_field images_fields[];
 struct images {
     struct images_conf conf;
     int n, height, width;
-    bool whole_scans; /* all slices, not one a scan: images of one scan are not independent */
+    bool whole_scans; /* all slices, not one a scan: images of one scan are clustered */
     struct image {
         int scan, slice;
     } * list; /* (n), in the order of the scans */

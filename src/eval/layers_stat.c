@@ -12,7 +12,7 @@ struct sample { /* of one method: images with all scores finite */
     const struct layers *l;
     int method, n, *image;
     double *x, *y, *fs; /* the scores of a group of a resample, and 1 where fat-suppressed */
-    int *in_fs;
+    int *in_fs, *scan;
 };
 
 static bool belongs(const struct layers *l, int image, int group)
@@ -32,6 +32,7 @@ static int gather(struct sample *s, const int *item, int count, int layer, int g
         s->x[n] = pairs_at(&l->pairs, image, s->method, layer);
         s->y[n] = pairs_at(&l->pairs, image, s->method, l->against);
         s->fs[n] = s->in_fs[n] = belongs(l, image, GROUP_FS);
+        s->scan[n] = l->pairs.env->images->list[image].scan;
         n++;
     }
     return n;
@@ -47,9 +48,10 @@ static int measure_apart(struct sample *s, const int *item, int count, int layer
         int image = s->image[item[i]];
         if (pairs_contrast(&s->l->pairs, image) == CONTRAST_UNKNOWN) continue;
         s->x[n] = pairs_at(&s->l->pairs, image, s->method, layer);
+        s->scan[n] = s->l->pairs.env->images->list[image].scan;
         s->in_fs[n++] = belongs(s->l, image, GROUP_FS);
     }
-    if (stat_mann_whitney(s->x, s->in_fs, n, &g, e) ||
+    if (stat_mann_whitney(s->x, s->in_fs, s->scan, n, &g, e) ||
         stat_silhouette(s->x, s->in_fs, n, silhouette, e))
         return -1;
     *apart = fabs(2.0 * g.auc - 1.0);
@@ -63,10 +65,12 @@ static int measure_layer(struct sample *s, const int *item, int count, int layer
     for (int g = 0; g < GROUPS; g++) {
         struct assoc a;
         int n = gather(s, item, count, layer, g);
-        v[PEARSON + g] = stat_pearson(s->x, s->y, n).r;
-        if (stat_spearman(s->x, s->y, n, &a, e)) return -1;
+        v[PEARSON + g] = stat_pearson(s->x, s->y, NULL, n).r;
+        if (stat_spearman(s->x, s->y, NULL, n, &a, e)) return -1;
         v[SPEARMAN + g] = a.r;
-        if (g == GROUP_ALL) v[PARTIAL] = stat_partial(s->x, s->y, s->fs, n).r;
+        if (g != GROUP_ALL) continue;
+        if (stat_partial(s->x, s->y, s->fs, NULL, n, &a, e)) return -1;
+        v[PARTIAL] = a.r;
     }
     double p;
     return measure_apart(s, item, count, layer, &v[APART], &v[SILHOUETTE], &p, e);
@@ -97,11 +101,13 @@ static int measure_once(struct sample *s, const int *item, int layer, struct lay
     for (int g = 0; g < GROUPS; g++) {
         struct assoc a;
         int n = gather(s, item, s->n, layer, g);
-        if (stat_spearman(s->x, s->y, n, &a, e)) return -1;
+        if (stat_spearman(s->x, s->y, s->scan, n, &a, e)) return -1;
         out->spearman_p[g] = a.p;
-        out->pearson_p[g] = stat_pearson(s->x, s->y, n).p;
+        out->pearson_p[g] = stat_pearson(s->x, s->y, s->scan, n).p;
         out->kendall[g] = stat_kendall(s->x, s->y, n);
-        if (g == GROUP_ALL) out->partial_p = stat_partial(s->x, s->y, s->fs, n).p;
+        if (g != GROUP_ALL) continue;
+        if (stat_partial(s->x, s->y, s->fs, s->scan, n, &a, e)) return -1;
+        out->partial_p = a.p;
     }
     double apart, silhouette;
     return measure_apart(s, item, s->n, layer, &apart, &silhouette, &out->apart_p, e);
@@ -151,13 +157,14 @@ static int measure_method(struct layers *l, int method, uint64_t seed, struct er
     size_t n = (size_t)im->n;
     struct sample s = {.l = l, .method = method};
     double *numbers = mem_new(3 * n, sizeof *numbers, e);
-    int *whole = mem_new(4 * n, sizeof *whole, e), *unit = whole ? whole + n : NULL, rc = -1;
+    int *whole = mem_new(5 * n, sizeof *whole, e), *unit = whole ? whole + n : NULL, rc = -1;
     if (!numbers || !whole) goto out;
     s.x = numbers;
     s.y = numbers + n;
     s.fs = numbers + 2 * n;
     s.image = whole + 2 * n;
     s.in_fs = whole + 3 * n;
+    s.scan = whole + 4 * n;
     r->n = s.n = pairs_select(&l->pairs, method, -1, s.image);
     for (int i = 0; i < s.n; i++) {
         whole[i] = i;

@@ -46,28 +46,47 @@ static int write_scores(const struct pairs *p, struct err *e)
     return rc;
 }
 
-/* Finite scores of method k by metric m, or their differences from the first method's. */
-static int collect(const struct pairs *p, int k, int m, bool difference, double *x)
+/* Finite scores, and the scans they are of. */
+struct column {
+    double *x;
+    int *scan, n;
+};
+
+static int column_new(struct column *c, const struct pairs *p, struct err *e)
 {
-    int n = 0;
+    c->x = mem_new((size_t)p->images, sizeof *c->x, e);
+    c->scan = mem_new((size_t)p->images, sizeof *c->scan, e);
+    return c->x && c->scan ? 0 : -1;
+}
+
+static void column_free(struct column *c)
+{
+    mem_free(c->x);
+    mem_free(c->scan);
+}
+
+/* Of method k by metric m, or their differences from the first method's. */
+static void collect(struct column *c, const struct pairs *p, int k, int m, bool difference)
+{
+    c->n = 0;
     for (int i = 0; i < p->images; i++) {
         double v = pairs_at(p, i, k, m);
         if (difference) v -= pairs_at(p, i, 0, m);
-        if (isfinite(v)) x[n++] = v;
+        if (!isfinite(v)) continue;
+        c->scan[c->n] = p->env->images->list[i].scan;
+        c->x[c->n++] = v;
     }
-    return n;
 }
 
-/* p of the paired t test: that the differences have mean 0. */
-static double paired_p(const double *x, int n)
+static struct interval mean_of(const struct column *c)
 {
-    double sd = stat_sd(x, n);
-    return n > 1 && sd > 0.0 ? stat_student_tails(stat_mean(x, n) / sd * sqrt(n), n - 1) : NAN;
+    return c->n > 0 ? stat_mean_ci95(c->x, c->scan, c->n) : (struct interval){NAN, NAN, NAN, 0};
 }
 
-static struct interval mean_of(const double *x, int n)
+/* Of the paired t test: that the differences have mean 0. */
+static double p_of(const struct column *c)
 {
-    return n > 0 ? stat_mean_ci95(x, n) : (struct interval){NAN, NAN, NAN, 0};
+    return c->n > 0 ? stat_mean_p(c->x, c->scan, c->n) : NAN;
 }
 
 static int write_methods(const struct pairs *p, struct err *e)
@@ -75,19 +94,23 @@ static int write_methods(const struct pairs *p, struct err *e)
     struct table *t = table_new("$method,$metric,n,mean,ci_low,ci_high,difference_from_first,"
                                 "difference_ci_low,difference_ci_high,difference_p",
                                 e);
-    double *x = mem_new((size_t)p->images, sizeof *x, e);
-    int rc = t && x ? 0 : -1;
+    struct column c = {0};
+    int rc = t ? column_new(&c, p, e) : -1;
     for (int k = 0; k < p->methods && rc == 0; k++)
         for (int m = 0; m < p->scorers.n && rc == 0; m++) {
-            struct interval v = mean_of(x, collect(p, k, m, false, x));
-            int n = k > 0 ? collect(p, k, m, true, x) : 0;
-            struct interval d = mean_of(x, n);
+            collect(&c, p, k, m, false);
+            struct interval v = mean_of(&c);
+            if (k > 0)
+                collect(&c, p, k, m, true);
+            else
+                c.n = 0; /* it has no difference from itself */
+            struct interval d = mean_of(&c);
             rc = table_add(t, e, p->method[k].name, p->scorers.list[m].name, (double)v.n, v.mean,
-                           v.low, v.high, d.mean, d.low, d.high, n > 0 ? paired_p(x, n) : NAN);
+                           v.low, v.high, d.mean, d.low, d.high, p_of(&c));
         }
     if (rc == 0) rc = study_write_table(p->env, t, "methods.csv", e);
     table_free(t);
-    mem_free(x);
+    column_free(&c);
     return rc;
 }
 
@@ -96,20 +119,21 @@ int pairs_tables(const struct pairs *p, struct err *e)
     return write_scores(p, e) || write_methods(p, e) ? -1 : 0;
 }
 
-static json_t *describe_method(const struct pairs *p, int k, double *x)
+static json_t *describe_method(const struct pairs *p, int k, struct column *c)
 {
     json_t *means = json_object(), *differences = json_object();
     fprintf(p->env->out, "method %s (%s):", p->method[k].name, p->method[k].text);
-    for (int m = 0; m < p->scorers.n && x; m++) {
+    for (int m = 0; m < p->scorers.n; m++) {
         const struct scorer *s = &p->scorers.list[m];
-        struct interval v = mean_of(x, collect(p, k, m, false, x));
+        collect(c, p, k, m, false);
+        struct interval v = mean_of(c);
         json_object_set_new(means, s->name, study_interval(v));
         fprintf(p->env->out, "%s %s %.5g [%.5g, %.5g]%s%s", m ? "," : "", s->name, v.mean, v.low,
                 v.high, s->metric->unit[0] ? " " : "", s->metric->unit);
         if (k == 0) continue;
-        int n = collect(p, k, m, true, x);
-        json_t *d = study_interval(mean_of(x, n));
-        json_object_set_new(d, "p", study_number(n > 0 ? paired_p(x, n) : NAN));
+        collect(c, p, k, m, true);
+        json_t *d = study_interval(mean_of(c));
+        json_object_set_new(d, "p", study_number(p_of(c)));
         json_object_set_new(differences, s->name, d);
     }
     fputc('\n', p->env->out);
@@ -130,7 +154,7 @@ static json_t *describe_references(const struct pairs *p)
 void pairs_summary(const struct pairs *p, const char *study, json_t *summary)
 {
     const struct images *im = p->env->images;
-    double *x = mem_new((size_t)p->images, sizeof *x, NULL);
+    struct column c;
     json_t *methods = json_array();
     int count[3] = {0};
     for (int i = 0; i < p->images; i++)
@@ -138,9 +162,10 @@ void pairs_summary(const struct pairs *p, const char *study, json_t *summary)
     fprintf(p->env->out, "images: %d of %d scans, %s, %dx%d; FS %d, non-FS %d, unknown %d\n", im->n,
             im->scans.n, im->whole_scans ? "all slices" : "centre slice", im->height, im->width,
             count[CONTRAST_FS], count[CONTRAST_NON_FS], count[CONTRAST_UNKNOWN]);
-    for (int k = 0; k < p->methods; k++)
-        json_array_append_new(methods, describe_method(p, k, x));
-    mem_free(x);
+    bool room = column_new(&c, p, NULL) == 0;
+    for (int k = 0; k < p->methods && room; k++)
+        json_array_append_new(methods, describe_method(p, k, &c));
+    column_free(&c);
     json_t *head = json_pack(
         "{s:s, s:s, s:i, s:i, s:i, s:s, s:[i,i], s:{s:i,s:i,s:i}, s:o, s:o, s:o, s:o, s:s}",
         "study", study, "version", cli_version(), "scans", im->scans.n, "scans_skipped",
@@ -150,8 +175,9 @@ void pairs_summary(const struct pairs *p, const char *study, json_t *summary)
         describe_references(p), "metrics", scorers_describe(&p->scorers), "left_out",
         scorers_left_out(&p->scorers), "methods", methods, "intervals",
         im->whole_scans
-            ? "95 %; of means by Student's t over images, which are not independent within a scan; "
-              "of other numbers by bootstrap over scans"
+            ? "95 %; of means by Student's t, the images of a scan as a cluster; of other numbers "
+              "by "
+              "bootstrap over scans"
             : "95 %; of means by Student's t over scans, of other numbers by bootstrap over scans");
     json_object_update(summary, head);
     json_decref(head);

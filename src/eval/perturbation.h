@@ -36,6 +36,7 @@ struct perturbation {
     bool extent_reaches[PERTURBATIONS_MAX]; /* of a search: that is the target */
     double *value;                          /* (image, perturbation, level, metric) */
     double *scratch;                        /* (images) */
+    int *unit;                              /* (images): the scans of those in scratch */
     float *seat;                            /* (seats, h, w) */
     float *work;                            /* (lanes, h, w) */
     struct curve_stats *curve;              /* (perturbation, metric) */

@@ -214,9 +214,8 @@ json_t *perturbation_summary(const struct perturbation *s, int example)
     const struct images *im = s->env->images;
     json_t *perturbations = json_object();
     const char *slices = im->whole_scans ? "all" : "centre";
-    const char *interval =
-        im->whole_scans ? "95 %, Student t over images; images of one scan are not independent"
-                        : "95 %, Student t over scans (one image each)";
+    const char *interval = im->whole_scans ? "95 %, Student t, the images of a scan as a cluster"
+                                           : "95 %, Student t over scans (one image each)";
     fprintf(s->env->out, "images: %d of %d scans, %s slice%s, %dx%d; confidence interval: %s\n",
             im->n, im->scans.n, slices, im->whole_scans ? "s" : "", im->height, im->width,
             interval);

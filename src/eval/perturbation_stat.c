@@ -9,9 +9,11 @@ struct interval perturbation_mean(const struct perturbation *s, int p, int m, in
     int n = 0;
     for (int i = 0; i < s->images; i++) {
         double v = score_at(s, p, m, k, i);
-        if (isfinite(v)) s->scratch[n++] = v;
+        if (!isfinite(v)) continue;
+        s->unit[n] = s->env->images->list[i].scan;
+        s->scratch[n++] = v;
     }
-    return n > 0 ? stat_mean_ci95(s->scratch, n) : (struct interval){NAN, NAN, NAN, 0};
+    return n > 0 ? stat_mean_ci95(s->scratch, s->unit, n) : (struct interval){NAN, NAN, NAN, 0};
 }
 
 bool perturbation_worsens(const struct perturbation *s, int p, int m, int i)

@@ -91,17 +91,18 @@ static int write_disagreements(const struct qc *q, struct err *e)
 }
 
 static int add_correlation(struct table *t, const struct qc *q, int method, int a, int b, double *x,
-                           double *y, struct err *e)
+                           double *y, int *scan, struct err *e)
 {
     struct assoc spearman;
     int n = 0;
     for (int i = 0; i < q->points; i++) {
         if (q->point[i].method != method) continue;
         x[n] = score_of(q, i, a);
+        scan[n] = q->pairs.env->images->list[q->point[i].image].scan;
         y[n++] = score_of(q, i, b);
     }
-    if (stat_spearman(x, y, n, &spearman, e)) return -1;
-    struct assoc pearson = stat_pearson(x, y, n);
+    if (stat_spearman(x, y, scan, n, &spearman, e)) return -1;
+    struct assoc pearson = stat_pearson(x, y, scan, n);
     return table_add(t, e, q->pairs.method[method].name, metric_of(q, a)->name,
                      metric_of(q, b)->name, (double)n, pearson.r, pearson.p, spearman.r, spearman.p,
                      stat_kendall(x, y, n));
@@ -112,14 +113,15 @@ static int write_correlations(const struct qc *q, struct err *e)
     struct table *t =
         table_new("$method,$metric,$other,n,pearson,pearson_p,spearman,spearman_p,kendall", e);
     double *x = mem_new(2 * (size_t)q->points, sizeof *x, e), *y = x ? x + q->points : NULL;
-    int rc = t && x ? 0 : -1;
+    int *scan = mem_new((size_t)q->points, sizeof *scan, e), rc = t && x && scan ? 0 : -1;
     for (int k = 0; k < q->pairs.methods && rc == 0; k++)
         for (int a = 0; a < q->pairs.scorers.n && rc == 0; a++)
             for (int b = a + 1; b < q->pairs.scorers.n && rc == 0; b++)
-                rc = add_correlation(t, q, k, a, b, x, y, e);
+                rc = add_correlation(t, q, k, a, b, x, y, scan, e);
     if (rc == 0) rc = study_write_table(q->pairs.env, t, "correlations.csv", e);
     table_free(t);
     mem_free(x);
+    mem_free(scan);
     return rc;
 }
 

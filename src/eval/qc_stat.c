@@ -138,8 +138,8 @@ static int statistic(void *ctx, const int *item, int count, double *value, struc
     const int metrics = s->q->pairs.scorers.n;
     for (int m = 0; m < metrics; m++) {
         struct two_groups all, alone;
-        if (stat_mann_whitney(s->x, s->bad, gather(s, item, count, m, false), &all, e) ||
-            stat_mann_whitney(s->x, s->bad, gather(s, item, count, m, true), &alone, e))
+        if (stat_mann_whitney(s->x, s->bad, NULL, gather(s, item, count, m, false), &all, e) ||
+            stat_mann_whitney(s->x, s->bad, NULL, gather(s, item, count, m, true), &alone, e))
             return -1;
         value[m] = all.auc;
         value[2 * metrics + m] = alone.auc;
@@ -178,12 +178,12 @@ static int measure_metric(struct qc *q, struct sample *s, const int *item, int m
     struct two_groups g, alone;
     *r = (struct qc_roc){.metric = metric, .kind = s->kind};
     int n = gather(s, item, s->n, metric, true);
-    if (stat_mann_whitney(s->x, s->bad, n, &alone, e)) return -1;
+    if (stat_mann_whitney(s->x, s->bad, s->scan, n, &alone, e)) return -1;
     r->alone = trust(s, n, v[2 * q->pairs.scorers.n + metric]);
     r->alone_bad = alone.na;
     r->alone_good = alone.nb;
     n = gather(s, item, s->n, metric, false);
-    if (stat_mann_whitney(s->x, s->bad, n, &g, e)) return -1;
+    if (stat_mann_whitney(s->x, s->bad, s->scan, n, &g, e)) return -1;
     r->auc = trust(s, n, v[metric]);
     r->over_focus = trust(s, n, v[q->pairs.scorers.n + metric]);
     r->bad_scans = count_scans(s, n, true);

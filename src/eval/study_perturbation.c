@@ -164,12 +164,14 @@ static int prepare(struct perturbation *s, struct err *e)
     size_t curves = (size_t)s->perturbations * (size_t)s->metrics;
     s->value = mem_new(curves * (size_t)s->levels * (size_t)im->n, sizeof *s->value, e);
     s->scratch = mem_new((size_t)im->n, sizeof *s->scratch, e);
+    s->unit = mem_new((size_t)im->n, sizeof *s->unit, e);
     s->seat = mem_new((size_t)work_seats() * pixels(s), sizeof *s->seat, e);
     s->work = mem_new((size_t)work_lanes() * pixels(s), sizeof *s->work, e);
     s->curve = mem_new(curves, sizeof *s->curve, e);
     s->ratio = mem_new(curves, sizeof *s->ratio, e);
     s->anchor_at = mem_new((size_t)s->metrics, sizeof *s->anchor_at, e);
-    if (!s->value || !s->scratch || !s->seat || !s->work || !s->curve || !s->ratio || !s->anchor_at)
+    if (!s->value || !s->scratch || !s->unit || !s->seat || !s->work || !s->curve || !s->ratio ||
+        !s->anchor_at)
         return -1;
     for (int p = 0; p < s->perturbations; p++) {
         s->extent[p] = perturb_at(s, p)->extent(s->conf->perturbations.v[p].conf);
@@ -207,6 +209,7 @@ static void release(void *state)
     scorers_release(&s->scorers);
     mem_free(s->value);
     mem_free(s->scratch);
+    mem_free(s->unit);
     mem_free(s->seat);
     mem_free(s->work);
     mem_free(s->curve);

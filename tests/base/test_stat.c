@@ -1,6 +1,7 @@
 /* Statistics against SciPy (golden/stat.txt), and what holds of them by definition. */
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "base/stat.h"
 
 #include <math.h>
@@ -14,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { MOST = 64 };
+enum { MOST = 64, ROOM = 3 * MOST };
 
 static FILE *golden(void)
 {
@@ -25,23 +26,25 @@ static FILE *golden(void)
     return f;
 }
 
+/* Relative, but of what is to be nothing. */
 static void near(const char *what, double got, double want, double tolerance)
 {
-    if (fabs(got - want) <= tolerance * fmax(1.0, fabs(want))) return;
+    if (fabs(got - want) <= tolerance * (want == 0.0 ? 1.0 : fabs(want))) return;
     fail_msg("%s: %.15g, SciPy says %.15g", what, got, want);
 }
 
 static double measure(const char *name, const double *x, const double *y, const double *z,
-                      const int *a, int n)
+                      const int *a, const int *unit, int n)
 {
     struct err e = {0};
-    struct assoc spearman;
+    struct assoc spearman, partial;
     struct two_groups groups;
-    double sorted[MOST], rank[MOST], sum = 0.0, silhouette;
+    double sorted[ROOM], rank[ROOM], sum = 0.0, silhouette;
     memcpy(sorted, x, sizeof *x * (size_t)n);
     stat_sort(sorted, n);
-    assert_int_equal(stat_spearman(x, y, n, &spearman, &e), 0);
-    assert_int_equal(stat_mann_whitney(x, a, n, &groups, &e), 0);
+    assert_int_equal(stat_spearman(x, y, unit, n, &spearman, &e), 0);
+    assert_int_equal(stat_partial(x, y, z, unit, n, &partial, &e), 0);
+    assert_int_equal(stat_mann_whitney(x, a, unit, n, &groups, &e), 0);
     assert_int_equal(stat_ranks(x, n, rank, &e), 0);
     assert_int_equal(stat_silhouette(x, a, n, &silhouette, &e), 0);
     for (int i = 0; i < n; i++)
@@ -52,15 +55,17 @@ static double measure(const char *name, const double *x, const double *y, const 
     } all[] = {
         {"mean", stat_mean(x, n)},
         {"sd", stat_sd(x, n)},
-        {"ci_low", stat_mean_ci95(x, n).low},
+        {"ci_low", stat_mean_ci95(x, unit, n).low},
+        {"mean_p", stat_mean_p(x, unit, n)},
+        {"effective", stat_effective(x, y, unit, n)},
         {"quantile", stat_quantile(sorted, n, 0.31)},
-        {"pearson", stat_pearson(x, y, n).r},
-        {"pearson_p", stat_pearson(x, y, n).p},
+        {"pearson", stat_pearson(x, y, unit, n).r},
+        {"pearson_p", stat_pearson(x, y, unit, n).p},
         {"spearman", spearman.r},
         {"spearman_p", spearman.p},
         {"kendall", stat_kendall(x, y, n)},
-        {"partial", stat_partial(x, y, z, n).r},
-        {"partial_p", stat_partial(x, y, z, n).p},
+        {"partial", partial.r},
+        {"partial_p", partial.p},
         {"u", groups.u},
         {"u_p", groups.p},
         {"auc", groups.auc},
@@ -76,6 +81,27 @@ static double measure(const char *name, const double *x, const double *y, const 
     return NAN;
 }
 
+/* Three copies of every value are units of three: what SciPy says of the values alone. */
+static void copies_count_once(const char *name, const double *x, const double *y, const double *z,
+                              const int *a, int n, double want)
+{
+    enum { COPIES = 3 };
+    static const char *const names[] = {"mean",       "ci_low",    "pearson_p",
+                                        "spearman_p", "partial_p", "u_p"};
+    double c[3][COPIES * MOST];
+    int in_a[COPIES * MOST], unit[COPIES * MOST], asked = 0;
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        asked |= strcmp(name, names[k]) == 0;
+    for (int i = 0; i < COPIES * n; i++) {
+        unit[i] = i / COPIES;
+        c[0][i] = x[unit[i]];
+        c[1][i] = y[unit[i]];
+        c[2][i] = z[unit[i]];
+        in_a[i] = a[unit[i]];
+    }
+    if (asked) near(name, measure(name, c[0], c[1], c[2], in_a, unit, COPIES * n), want, 1e-11);
+}
+
 static void samples_agree_with_scipy(void **state)
 {
     (void)state;
@@ -88,15 +114,78 @@ static void samples_agree_with_scipy(void **state)
             assert_in_range(n, 1, MOST);
             for (int i = 0; i < n; i++)
                 assert_int_equal(fscanf(f, "%lf %lf %lf %d\n", &x[i], &y[i], &z[i], &a[i]), 4);
-        } else if (strncmp(line, "decay", 5) == 0) {
+        } else if (strncmp(line, "clusters", 8) == 0) {
             break;
         } else if (sscanf(line, "%63s %lf", name, &want) == 2 && n > 0) {
-            near(name, measure(name, x, y, z, a, n), want, 1e-11);
+            near(name, measure(name, x, y, z, a, NULL, n), want, 1e-11);
+            copies_count_once(name, x, y, z, a, n, want);
             checked++;
         }
     }
     fclose(f);
     assert_int_equal(checked, 4 * 19);
+}
+
+static void clusters_agree_with_scipy(void **state)
+{
+    (void)state;
+    FILE *f = golden();
+    char line[512], name[64];
+    double x[MOST], y[MOST], z[MOST], want;
+    int a[MOST], unit[MOST], n = 0, checked = 0;
+    while (fgets(line, sizeof line, f)) {
+        if (sscanf(line, "clusters %d", &n) == 1) {
+            assert_in_range(n, 1, MOST);
+            for (int i = 0; i < n; i++)
+                assert_int_equal(
+                    fscanf(f, "%lf %lf %lf %d %d\n", &x[i], &y[i], &z[i], &a[i], &unit[i]), 5);
+        } else if (strncmp(line, "decay", 5) == 0) {
+            break;
+        } else if (sscanf(line, "%63s %lf", name, &want) == 2 && n > 0) {
+            if (strncmp(line, "sample", 6) == 0) continue;
+            near(name, measure(name, x, y, z, a, unit, n), want, 1e-11);
+            checked++;
+        }
+    }
+    fclose(f);
+    assert_int_equal(checked, 3 * 7);
+}
+
+/* Unrelated numbers in clusters: at a level of 5 % no more than that many tests may find something.
+ * Taken for independent, a third of them do. */
+static void clusters_are_not_taken_for_evidence(void **state)
+{
+    (void)state;
+    enum { TRIALS = 2000, UNITS = 12, EACH = 5, N = UNITS * EACH };
+    double x[N], y[N], own[3][UNITS];
+    int unit[N], a[N], found[2][3] = {{0}};
+    struct two_groups g;
+    struct err e = {0};
+    for (int trial = 0; trial < TRIALS; trial++) {
+        struct rng rng = rng_make(1, RNG_TEST, 0, (uint32_t)trial);
+        for (int k = 0; k < 3 * UNITS; k++)
+            own[k / UNITS][k % UNITS] = rng_normal(&rng);
+        for (int i = 0; i < N; i++) {
+            unit[i] = i / EACH;
+            x[i] = own[0][unit[i]] + 0.6 * rng_normal(&rng);
+            y[i] = own[1][unit[i]] + 0.6 * rng_normal(&rng);
+            a[i] = own[2][unit[i]] > 0.0;
+        }
+        for (int k = 0; k < 2; k++) {
+            const int *u = k ? unit : NULL;
+            assert_int_equal(stat_mann_whitney(x, a, u, N, &g, &e), 0);
+            found[k][0] += stat_mean_p(x, u, N) < 0.05;
+            found[k][1] += stat_pearson(x, y, u, N).p < 0.05;
+            found[k][2] += g.p < 0.05;
+        }
+    }
+    for (int what = 0; what < 3; what++) {
+        static const char *const names[] = {"mean", "Pearson", "Mann and Whitney"};
+        print_message("%s: p below 0.05 in %d of %d, taken for independent in %d\n", names[what],
+                      found[1][what], TRIALS, found[0][what]);
+        assert_true(found[0][what] > 0.2 * TRIALS);
+        assert_in_range(found[1][what], 0.01 * TRIALS, 0.065 * TRIALS);
+    }
 }
 
 static void decays_agree_with_scipy(void **state)
@@ -326,7 +415,7 @@ static void roc_encloses_the_area(void **state)
     struct err e = {0};
     int n = 0;
     assert_int_equal(stat_roc(x, a, 7, p, &n, &e), 0);
-    assert_int_equal(stat_mann_whitney(x, a, 7, &g, &e), 0);
+    assert_int_equal(stat_mann_whitney(x, a, NULL, 7, &g, &e), 0);
     assert_int_equal(n, 5);
     assert_true(p[n - 1].false_positives == 1.0 && p[n - 1].true_positives == 1.0);
     double area = 0.0;
@@ -344,19 +433,29 @@ static void what_has_no_answer_is_nan(void **state)
     struct assoc a;
     struct two_groups g;
     struct err e = {0};
-    assert_true(isnan(stat_pearson(flat, x, 4).r) && isnan(stat_pearson(flat, x, 4).p));
-    assert_int_equal(stat_spearman(x, flat, 4, &a, &e), 0);
+    a = stat_pearson(flat, x, NULL, 4);
+    assert_true(isnan(a.r) && isnan(a.p));
+    assert_int_equal(stat_spearman(x, flat, NULL, 4, &a, &e), 0);
     assert_true(isnan(a.r) && isnan(a.p));
     assert_true(isnan(stat_kendall(flat, x, 4)));
-    assert_true(isnan(stat_partial(x, x, x, 4).r));
-    assert_int_equal(stat_mann_whitney(x, none, 4, &g, &e), 0);
+    assert_int_equal(stat_partial(x, x, x, NULL, 4, &a, &e), 0);
+    assert_true(isnan(a.r));
+    assert_int_equal(stat_mann_whitney(x, none, NULL, 4, &g, &e), 0);
     assert_true(isnan(g.auc) && isnan(g.p));
     double s = 0.0;
     assert_int_equal(stat_silhouette(x, none, 4, &s, &e), 0);
     assert_true(isnan(s));
     assert_true(isnan(stat_decay(x, flat, 4).r2) && isnan(stat_decay(x, x, 3).r2));
-    assert_true(stat_pearson(x, x, 4).r == 1.0 && stat_pearson(x, x, 4).p == 0.0);
-    assert_true(stat_pearson(x, x, 2).n == 2 && isnan(stat_pearson(x, x, 2).p));
+    a = stat_pearson(x, x, NULL, 4);
+    assert_true(a.r == 1.0 && a.p == 0.0);
+    a = stat_pearson(x, x, NULL, 2);
+    assert_true(a.n == 2 && isnan(a.p));
+    const int one[] = {7, 7, 7, 7};
+    struct interval v = stat_mean_ci95(x, one, 4);
+    assert_true(v.mean == 2.5 && v.n == 4 && isnan(v.low) && isnan(v.high));
+    assert_true(isnan(stat_mean_p(x, one, 4)) && isnan(stat_mean_p(flat, NULL, 4)));
+    assert_true(isnan(stat_pearson(x, x, one, 4).p));
+    assert_true(stat_effective(x, x, one, 4) == 1.0);
     double z[4];
     assert_int_equal(stat_normal_scores(flat, 4, z, &e), 0);
     assert_true(fabs(z[0]) < 1e-12 && z[0] == z[3]);
@@ -366,6 +465,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_agree_with_scipy),
+        cmocka_unit_test(clusters_agree_with_scipy),
+        cmocka_unit_test(clusters_are_not_taken_for_evidence),
         cmocka_unit_test(decays_agree_with_scipy),
         cmocka_unit_test(quantiles_agree_with_scipy),
         cmocka_unit_test(tails_keep_their_digits),

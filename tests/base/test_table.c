@@ -118,15 +118,15 @@ static void confidence_interval_of_five_values(void **state)
 {
     (void)state;
     static const double x[] = {2.5, 3.75, 1.25, 9.5, 4.0}; /* figures by numpy and scipy */
-    struct interval c = stat_mean_ci95(x, 5);
+    struct interval c = stat_mean_ci95(x, NULL, 5);
     assert_int_equal(c.n, 5);
     assert_true(fabs(c.mean - 4.2) < 1e-14);
     assert_true(fabs(c.low - 0.27719648509890238) < 1e-12);
     assert_true(fabs(c.high - 8.1228035149010971) < 1e-12);
-    struct interval one = stat_mean_ci95(x, 1);
+    struct interval one = stat_mean_ci95(x, NULL, 1);
     assert_true(isnan(one.low) && one.mean == 2.5 && isnan(one.high));
     static const double same[] = {0.1, 0.1, 0.1, 0.1};
-    struct interval flat = stat_mean_ci95(same, 4);
+    struct interval flat = stat_mean_ci95(same, NULL, 4);
     assert_true(flat.high - flat.low < 1e-15);
 }
 

@@ -208,12 +208,12 @@ static void layers_measures_what_its_scores_say(void **state)
     assert_int_equal(n, SCANS);
     struct assoc spearman;
     struct err e = {0};
-    assert_int_equal(stat_spearman(first, ssim, n, &spearman, &e), 0);
+    assert_int_equal(stat_spearman(first, ssim, NULL, n, &spearman, &e), 0);
     json_t *summary = json_of("layers/summary.json");
     const char *at = "layers/noisy/conv2/groups/all/spearman/value";
     assert_true(fabs(number_at(summary, at) - spearman.r) < 1e-8);
     at = "layers/noisy/conv2/groups/all/pearson/value";
-    assert_true(fabs(number_at(summary, at) - stat_pearson(first, ssim, n).r) < 1e-6);
+    assert_true(fabs(number_at(summary, at) - stat_pearson(first, ssim, NULL, n).r) < 1e-6);
     assert_true(number_at(summary, "layers/noisy/conv2/groups/FS/images") == SCANS / 2);
     assert_int_equal(json_array_size(json_object_get(summary, "claims")), 4);
     assert_true(number_at(summary, "claims/1/measured") <= number_at(summary, "claims/0/measured"));

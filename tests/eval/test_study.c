@@ -328,15 +328,45 @@ static void subsets_repeat_the_whole(void **state)
     mem_free(part);
 }
 
+/* The interval of the last mean of SSIM under noise, again from the scores: two scans are two
+ * clusters, whatever the number of their slices. */
+static void check_interval(void)
+{
+    size_t len;
+    char *scores = read_text("out/scores.csv", &len), *curves = read_text("out/curves.csv", &len);
+    double score, last = 0.0, sum[2] = {0.0}, level, mean = NAN, low = NAN, high = NAN;
+    int n = 0, slice;
+    char scan[16];
+    for (char *line = strtok(scores, "\n"); line; line = strtok(NULL, "\n")) {
+        if (sscanf(line, "%15[^,],%d,noise,%lf,ssim,%lf", scan, &slice, &level, &score) != 4)
+            continue;
+        if (level != last) sum[0] = sum[1] = 0.0, n = 0; /* levels ascend */
+        last = level;
+        sum[strcmp(scan, "two") == 0] += score;
+        n++;
+    }
+    for (char *line = strtok(curves, "\n"); line; line = strtok(NULL, "\n"))
+        sscanf(line, "noise,%*[^,],,ssim,%*d,%lf,%lf,%lf", &mean, &low, &high); /* the last stays */
+    assert_int_equal(n, 2 * SLICES);
+    const double want = (sum[0] + sum[1]) / n;
+    const double apart = fabs(sum[0] / SLICES - sum[1] / SLICES) / 2.0;
+    assert_true(fabs(mean - want) < 1e-8);
+    /* G / (G - 1) sum D^2 / n^2 = apart^2 for two, and t of one degree of freedom */
+    assert_true(fabs((high - low) / 2.0 / (12.706204736432095 * apart) - 1.0) < 1e-6);
+    mem_free(scores);
+    mem_free(curves);
+}
+
 static void all_slices(void **state)
 {
     (void)state;
     write_config(in_dir("scans"), "ssl.h5", "all");
     if (run("", "2") != 0) fail_msg("%s", text);
     assert_int_equal(count_lines("out/scores.csv"), 1 + 2 * SLICES * 3 * LEVELS * 3);
+    check_interval();
     size_t len;
     char *summary = read_text("out/summary.json", &len), *said = read_text("stdout", &len);
-    assert_non_null(strstr(summary, "not independent"));
+    assert_non_null(strstr(summary, "the images of a scan as a cluster"));
     assert_non_null(strstr(said, "images: 6 of 2 scans, all slices"));
     mem_free(summary);
     mem_free(said);
