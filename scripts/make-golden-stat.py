@@ -101,13 +101,22 @@ def clustered(x, y, z, a, unit):
     yield "u_p", 2 * stats.norm.sf((abs(u * share**2 - n1 * n0 / 2) - 0.5) / sd)
 
 
+def misfit(y, fitted, parameters):
+    """Largest distance, and Akaike's criterion from the likelihood of normal errors, corrected for few points."""
+    n, k = len(y), parameters + 1
+    sd = np.sqrt(np.mean((y - fitted)**2))
+    likelihood = np.sum(stats.norm.logpdf(y, fitted, sd)) + n / 2 * (1 + np.log(2 * np.pi)) # as usual, less constants
+    return np.max(np.abs(y - fitted)), -2 * likelihood + 2 * k + 2 * k * (k + 1) / (n - k - 1)
+
+
 def decays():
     t = np.linspace(0, 4.5, 11)
     for rate, noise in [(0.8, 0.0), (0.8, 0.01), (-0.3, 0.01), (2.5, 0.02)]:
         y = np.round(0.3 + 0.7 * np.exp(-rate * t) + noise * np.cos(7 * t), 6)
         model = lambda t, c, a, b: c + a * np.exp(-b * t)
         (c, a, b), _ = optimize.curve_fit(model, t, y, p0=(0.3, 0.7, rate), xtol=1e-14, ftol=1e-14, gtol=1e-14)
-        yield t, y, (b, a, c, 1 - np.sum((model(t, c, a, b) - y)**2) / np.sum((y - y.mean())**2))
+        yield t, y, (b, a, c, 1 - np.sum((model(t, c, a, b) - y)**2) / np.sum((y - y.mean())**2),
+                     *misfit(y, model(t, c, a, b), 3), *misfit(y, np.polyval(np.polyfit(t, y, 1), t), 2))
 
 
 def main():

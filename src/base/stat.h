@@ -104,16 +104,29 @@ int stat_silhouette(const double *x, const int *in_a, int n, double *out, struct
 
 /* ---- curves (stat_fit.c) ---- */
 
+/* How well a curve describes n points: R2; the largest distance of a point from it; and Akaike's
+ * criterion with the correction for few points (Hurvich & Tsai, Biometrika 76, 1989), of two curves
+ * the lower one is of the better. With the sum of squares S and k parameters, one the variance,
+ *
+ *     n ln(S / n) + 2 k + 2 k (k + 1) / (n - k - 1)
+ *
+ * which is NaN for n <= k + 1; an S below 1e-14 of that about the mean counts as that: rounding
+ * decides nothing. */
+struct misfit {
+    double r2, off, aicc;
+};
 struct line { /* y = intercept + slope x, least squares */
     int n;
-    double slope, intercept, r2;
+    double slope, intercept;
+    struct misfit fit;
 };
 struct line stat_line(const double *x, const double *y, int n);
 struct decay { /* y = end + fall exp(-rate x), least squares; rate > 0 saturates, < 0 runs away */
     int n;
-    double rate, fall, end, r2;
+    double rate, fall, end;
+    struct misfit fit;
 };
-/* n >= 4 distinct x; `r2` NaN otherwise. The rate is sought between +- 1000 / (range of x). */
+/* n >= 4 distinct x; `fit` NaN otherwise. The rate is sought between +- 1000 / (range of x). */
 struct decay stat_decay(const double *x, const double *y, int n);
 
 /* ---- resampling (stat_boot.c) ---- */

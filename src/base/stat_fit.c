@@ -2,6 +2,17 @@
 
 #include <math.h>
 
+/* Of a curve with `parameters` that leaves the sum `rest` of `all` squares. */
+static struct misfit misfit_of(double rest, double all, double off, int n, int parameters)
+{
+    const double k = parameters + 1.0, least = 1e-14 * all;
+    return (struct misfit){.r2 = 1.0 - rest / all,
+                           .off = off,
+                           .aicc = n > k + 1.0 ? n * log(fmax(rest, least) / n) + 2.0 * k +
+                                                     2.0 * k * (k + 1.0) / (n - k - 1.0)
+                                               : NAN};
+}
+
 struct line stat_line(const double *x, const double *y, int n)
 {
     double mx = stat_mean(x, n), my = stat_mean(y, n), sxx = 0.0, sxy = 0.0, syy = 0.0;
@@ -12,14 +23,21 @@ struct line stat_line(const double *x, const double *y, int n)
     }
     struct line f = {.n = n, .slope = sxx > 0.0 ? sxy / sxx : 0.0};
     f.intercept = n > 0 ? my - f.slope * mx : 0.0;
-    f.r2 = sxx > 0.0 && syy > 0.0 ? sxy * sxy / (sxx * syy) : 0.0;
+    double rest = 0.0, off = 0.0;
+    for (int i = 0; i < n; i++) {
+        const double d = y[i] - my - f.slope * (x[i] - mx);
+        rest += d * d;
+        off = fmax(off, fabs(d));
+    }
+    f.fit = misfit_of(rest, syy, off, n, 2);
+    f.fit.r2 = sxx > 0.0 && syy > 0.0 ? sxy * sxy / (sxx * syy) : 0.0;
     return f;
 }
 
 /* For a given rate the model is a straight line in u = (1 - exp(-rate x)) / rate, which tends to x
  * as the rate tends to 0: the least squares problem has one dimension left (variable projection;
  * Golub & Pereyra, SIAM J. Numer. Anal. 10, 1973). */
-static double misfit(const double *x, const double *y, int n, double rate, struct line *f)
+static double rest_of(const double *x, const double *y, int n, double rate, struct line *f)
 {
     double mu = 0.0, my = 0.0, suu = 0.0, suy = 0.0, rest = 0.0;
     for (int pass = 0; pass < 3; pass++) {
@@ -46,7 +64,7 @@ static double misfit(const double *x, const double *y, int n, double rate, struc
 
 struct decay stat_decay(const double *x, const double *y, int n)
 {
-    struct decay f = {.n = n, .r2 = NAN};
+    struct decay f = {.n = n, .fit = {NAN, NAN, NAN}};
     double low = INFINITY, high = -INFINITY, my = stat_mean(y, n), syy = 0.0;
     for (int i = 0; i < n; i++) {
         low = fmin(low, x[i]);
@@ -61,22 +79,25 @@ struct decay stat_decay(const double *x, const double *y, int n)
     struct line l;
     double best = INFINITY, at = 0.0, step = 2.0 * end / (GRID - 1);
     for (int k = 0; k < GRID; k++) {
-        double s = -end + k * step, rest = misfit(x, y, n, sinh(s) / range, &l);
+        double s = -end + k * step, rest = rest_of(x, y, n, sinh(s) / range, &l);
         if (rest < best) best = rest, at = s;
     }
     double a = fmax(at - step, -end), b = fmin(at + step, end);
     for (int k = 0; k < 60; k++) {
         double p = b - gold * (b - a), q = a + gold * (b - a);
-        if (misfit(x, y, n, sinh(p) / range, &l) < misfit(x, y, n, sinh(q) / range, &l))
+        if (rest_of(x, y, n, sinh(p) / range, &l) < rest_of(x, y, n, sinh(q) / range, &l))
             b = q;
         else
             a = p;
     }
     f.rate = sinh(0.5 * (a + b)) / range;
     if (fabs(f.rate) * range < 1e-9) f.rate = 1e-9 / range; /* a line: keep end and fall finite */
-    double rest = misfit(x, y, n, f.rate, &l);
+    double rest = rest_of(x, y, n, f.rate, &l);
     f.fall = -l.slope / f.rate;
     f.end = l.intercept - f.fall;
-    f.r2 = 1.0 - rest / syy;
+    double off = 0.0;
+    for (int i = 0; i < n; i++)
+        off = fmax(off, fabs(y[i] - f.end - f.fall * exp(-f.rate * x[i])));
+    f.fit = misfit_of(rest, syy, off, n, 3);
     return f;
 }

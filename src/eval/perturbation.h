@@ -20,7 +20,9 @@ struct perturbation_conf {
 struct curve_stats { /* of a metric's mean under one perturbation */
     struct line line;
     struct decay decay;
-    struct interval line_r2; /* by bootstrap over scans */
+    /* The largest distance of a mean from the line, as a share of the change at the extent. NaN
+     * where there are less than four levels, which say nothing of a shape. */
+    struct interval off_line;
     /* The change at half the extent as a share of the change at the extent: 1/2 for a straight
      * line, more for a curve that levels off. NaN where level 0 is infinite. */
     struct interval half;
@@ -61,6 +63,12 @@ static inline double score_at(const struct perturbation *s, int p, int m, int k,
 {
     size_t row = ((size_t)image * (size_t)s->perturbations + (size_t)p) * (size_t)s->levels;
     return s->value[(row + (size_t)k) * (size_t)s->metrics + (size_t)m];
+}
+
+/* Of an image. */
+static inline size_t pixels_of(const struct perturbation *s)
+{
+    return (size_t)s->env->images->height * (size_t)s->env->images->width;
 }
 
 /* y = x (h, w) perturbed; (place in the table of perturbations, key, image) name the noise. */

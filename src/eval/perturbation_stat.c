@@ -48,6 +48,8 @@ int perturbation_typical(const struct perturbation *s, struct err *e)
 
 /* ---- what is resampled ---- */
 
+enum { FEWEST_LEVELS = 4 };
+
 /* Means of a sample: curve (perturbation, metric, level) over the items' finite scores. */
 struct means {
     const struct perturbation *s;
@@ -104,6 +106,13 @@ static struct line line_of(const struct means *q, int p, int m, struct decay *de
     return stat_line(q->x, q->y, n);
 }
 
+/* After line_of, whose values are in q->y. */
+static double off_share(const struct means *q, const struct line *line)
+{
+    const double all = line->n ? fabs(q->y[line->n - 1] - q->y[0]) : 0.0;
+    return line->n >= FEWEST_LEVELS && all > 0.0 ? line->fit.off / all : NAN;
+}
+
 /* Where a curve first reaches a value, as a place between levels; NaN where it does not. */
 static double reach(const double *curve, int levels, int better, double value)
 {
@@ -140,7 +149,8 @@ static double common_value(const struct means *q, int anchor)
     return first > last ? better * (last + 0.05 * (first - last)) : NAN;
 }
 
-/* Values: of every curve the R2 of the line and the share at half the extent; then the ratios. */
+/* Values: of every curve its distance from a line and the share at half the extent; then the
+ * ratios. */
 static int statistic(void *ctx, const int *item, int count, double *value, struct err *e)
 {
     const struct means *q = ctx;
@@ -149,7 +159,8 @@ static int statistic(void *ctx, const int *item, int count, double *value, struc
     take_means(q, item, count);
     for (int p = 0; p < s->perturbations; p++)
         for (int m = 0; m < s->metrics; m++) {
-            *value++ = line_of(q, p, m, NULL).r2;
+            const struct line line = line_of(q, p, m, NULL);
+            *value++ = off_share(q, &line);
             *value++ = half_share(curve_of(q, p, m), s->levels);
         }
     for (int a = 0; a < s->metrics; a++)
@@ -200,7 +211,7 @@ int perturbation_measure(struct perturbation *s, struct err *e)
     struct interval *v = mem_new((size_t)values, sizeof *v, e);
     if (q.curve && q.x && item && v) rc = resample(s, &q, item, item + s->images, v, values, e);
     for (int c = 0; c < curves && rc == 0; c++) {
-        s->curve[c].line_r2 = v[2 * c];
+        s->curve[c].off_line = v[2 * c];
         s->curve[c].half = v[2 * c + 1];
         s->ratio[c] = v[2 * curves + c];
     }

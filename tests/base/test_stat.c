@@ -73,7 +73,7 @@ static double measure(const char *name, const double *x, const double *y, const 
         {"rank_sum", sum},
         {"slope", stat_line(x, y, n).slope},
         {"intercept", stat_line(x, y, n).intercept},
-        {"r2", stat_line(x, y, n).r2},
+        {"r2", stat_line(x, y, n).fit.r2},
     };
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         if (strcmp(all[k].name, name) == 0) return all[k].value;
@@ -196,16 +196,23 @@ static void decays_agree_with_scipy(void **state)
     int n, checked = 0;
     while (fgets(line, sizeof line, f)) {
         if (sscanf(line, "decay %d", &n) != 1) continue;
-        double x[MOST], y[MOST], rate, fall, end, r2;
+        double x[MOST], y[MOST], rate, fall, end, r2, off, aicc, line_off, line_aicc;
         assert_in_range(n, 4, MOST);
         for (int i = 0; i < n; i++)
             assert_int_equal(fscanf(f, "%lf %lf\n", &x[i], &y[i]), 2);
-        assert_int_equal(fscanf(f, "%lf %lf %lf %lf\n", &rate, &fall, &end, &r2), 4);
+        assert_int_equal(fscanf(f, "%lf %lf %lf %lf %lf %lf %lf %lf\n", &rate, &fall, &end, &r2,
+                                &off, &aicc, &line_off, &line_aicc),
+                         8);
         struct decay d = stat_decay(x, y, n);
+        struct line l = stat_line(x, y, n);
         near("rate", d.rate, rate, 1e-6);
         near("fall", d.fall, fall, 1e-6);
         near("end", d.end, end, 1e-6);
-        near("r2", d.r2, r2, 1e-10);
+        near("r2", d.fit.r2, r2, 1e-10);
+        near("off", d.fit.off, off, 1e-4);
+        near("aicc", d.fit.aicc, aicc, 1e-6);
+        near("off the line", l.fit.off, line_off, 1e-10);
+        near("aicc of the line", l.fit.aicc, line_aicc, 1e-10);
         checked++;
     }
     fclose(f);
@@ -445,7 +452,7 @@ static void what_has_no_answer_is_nan(void **state)
     double s = 0.0;
     assert_int_equal(stat_silhouette(x, none, 4, &s, &e), 0);
     assert_true(isnan(s));
-    assert_true(isnan(stat_decay(x, flat, 4).r2) && isnan(stat_decay(x, x, 3).r2));
+    assert_true(isnan(stat_decay(x, flat, 4).fit.r2) && isnan(stat_decay(x, x, 3).fit.r2));
     a = stat_pearson(x, x, NULL, 4);
     assert_true(a.r == 1.0 && a.p == 0.0);
     a = stat_pearson(x, x, NULL, 2);
@@ -456,6 +463,8 @@ static void what_has_no_answer_is_nan(void **state)
     assert_true(isnan(stat_mean_p(x, one, 4)) && isnan(stat_mean_p(flat, NULL, 4)));
     assert_true(isnan(stat_pearson(x, x, one, 4).p));
     assert_true(stat_effective(x, x, one, 4) == 1.0);
+    assert_true(
+        isnan(stat_line(x, x, 4).fit.aicc)); /* four points do not afford three parameters */
     double z[4];
     assert_int_equal(stat_normal_scores(flat, 4, z, &e), 0);
     assert_true(fabs(z[0]) < 1e-12 && z[0] == z[3]);
