@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "base/stat.h"
 #include "eval/csv.h"
 #include "eval/fit.h"
 
@@ -36,7 +37,7 @@ static const struct cfg_field fields[] = {
 /* What is fitted: scans that are in both tables, the mean where a table has several lines. */
 struct data {
     int rows, n;
-    double *x, *y, *prediction, *scratch;
+    double *x, *y, *prediction, *column;
 };
 
 static int number(const struct csv *t, const char *path, int row, int column, double *v,
@@ -117,63 +118,40 @@ static int join(const struct fit_conf *c, const struct csv *distances, const str
 
 /* ---- How good it is ---------------------------------------------------------------------- */
 
-static double pearson(const double *x, const double *y, int n)
+static int say(const char *what, const struct data *d, const double *prediction, struct err *e)
 {
-    double mx = 0, my = 0, xx = 0, yy = 0, xy = 0;
-    for (int i = 0; i < n; i++) {
-        mx += x[i] / n;
-        my += y[i] / n;
-    }
-    for (int i = 0; i < n; i++) {
-        xx += (x[i] - mx) * (x[i] - mx);
-        yy += (y[i] - my) * (y[i] - my);
-        xy += (x[i] - mx) * (y[i] - my);
-    }
-    return xy / sqrt(xx * yy);
-}
-
-/* Ranks, ties sharing their mean. */
-static void ranks(const double *x, int n, double *rank)
-{
-    for (int i = 0; i < n; i++) {
-        rank[i] = 0.5;
-        for (int j = 0; j < n; j++)
-            rank[i] += x[j] < x[i] ? 1.0 : x[j] == x[i] ? 0.5 : 0.0;
-    }
-}
-
-static void say(const char *what, const struct data *d, const double *prediction)
-{
-    double square = 0.0, *a = d->scratch, *b = d->scratch + d->rows;
+    struct assoc spearman;
+    double square = 0.0;
     for (int i = 0; i < d->rows; i++)
         square += (prediction[i] - d->y[i]) * (prediction[i] - d->y[i]) / d->rows;
-    ranks(prediction, d->rows, a);
-    ranks(d->y, d->rows, b);
-    printf("%-28s %9.4f %9.4f %12.5g\n", what, pearson(prediction, d->y, d->rows),
-           pearson(a, b, d->rows), sqrt(square));
+    if (stat_spearman(prediction, d->y, NULL, d->rows, &spearman, e)) return -1;
+    printf("%-28s %9.4f %9.4f %12.5g\n", what, stat_pearson(prediction, d->y, NULL, d->rows).r,
+           spearman.r, sqrt(square));
+    return 0;
 }
 
 /* Of the fit with all layers, and with each alone: to all scans, and to those left out. */
-static void report(const struct fit_conf *c, const struct data *d, const struct fit *all)
+static int report(const struct fit_conf *c, const struct data *d, const struct fit *all,
+                  struct err *e)
 {
-    double *column = d->scratch + 2 * d->rows;
     printf("%d scans, %d layers\n%-28s %9s %9s %12s\n", d->rows, d->n, "", "Pearson", "Spearman",
            "RMS error");
     for (int i = 0; i < d->rows; i++)
         d->prediction[i] = fit_predict(all, d->x + i * d->n, d->n);
-    say("combined, fitted", d, d->prediction);
+    if (say("combined, fitted", d, d->prediction, e)) return -1;
     fit_leave_one_out(d->x, d->y, d->rows, d->n, d->prediction);
-    say("combined, left out", d, d->prediction);
+    if (say("combined, left out", d, d->prediction, e)) return -1;
     for (int k = 0; k < d->n; k++) {
         char what[64];
         for (int i = 0; i < d->rows; i++)
-            column[i] = d->x[i * d->n + k];
-        fit_leave_one_out(column, d->y, d->rows, 1, d->prediction);
+            d->column[i] = d->x[i * d->n + k];
+        fit_leave_one_out(d->column, d->y, d->rows, 1, d->prediction);
         snprintf(what, sizeof what, "%.32s alone, left out", c->layers.v[k]);
-        say(what, d, d->prediction);
+        if (say(what, d, d->prediction, e)) return -1;
     }
     printf("(of the %s; left out: each scan predicted from a fit to all others)\n",
            c->better == BETTER_HIGHER ? "negated scores" : "scores");
+    return 0;
 }
 
 static int write_weights(const struct fit_conf *c, const struct data *d, const struct fit *f,
@@ -202,13 +180,13 @@ static int fit(const struct fit_conf *c, struct data *d, const struct csv *dista
     d->x = mem_new(most * (size_t)d->n, sizeof *d->x, e);
     d->y = mem_new(most, sizeof *d->y, e);
     d->prediction = mem_new(most, sizeof *d->prediction, e);
-    d->scratch = mem_new(most * 3, sizeof *d->scratch, e);
-    if (!d->x || !d->y || !d->prediction || !d->scratch || join(c, distances, scores, d, e))
+    d->column = mem_new(most, sizeof *d->column, e);
+    if (!d->x || !d->y || !d->prediction || !d->column || join(c, distances, scores, d, e))
         return -1;
     for (int i = 0; i < d->rows && c->better == BETTER_HIGHER; i++)
         d->y[i] = -d->y[i]; /* a distance grows as images get worse */
     fit_nonnegative(d->x, d->y, d->rows, d->n, -1, &all);
-    report(c, d, &all);
+    if (report(c, d, &all, e)) return -1;
     double sum = 0.0;
     for (int k = 0; k < d->n; k++)
         sum += all.weight[k];
@@ -240,7 +218,7 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     mem_free(d.x);
     mem_free(d.y);
     mem_free(d.prediction);
-    mem_free(d.scratch);
+    mem_free(d.column);
     csv_free(&distances);
     csv_free(&scores);
     return rc;

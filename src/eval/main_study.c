@@ -130,6 +130,24 @@ static int preview(const void *conf, const struct cli *cli, struct err *e)
     return rc;
 }
 
+static int do_job(struct job *j, struct err *e)
+{
+    const struct study_env *env = &j->env;
+    const struct scans *const scans[] = {&j->images.scans};
+    clear_leftovers(env->output);
+    if (j->whole) {
+        fprintf(env->notes, "the study is finished: its results are in %s\n", env->output);
+        return study_remove(env, STUDY_JOURNAL, e); /* a power cut may have left it */
+    }
+    return images_prepare(&j->images, env->quiet, e) ||
+                   scans_report(scans, 1, env->output, env->notes, e) ||
+                   study_open_output(env, e) || j->study->score(j->state, e) ||
+                   j->study->write(j->state, e) ||
+                   scans_report(scans, 1, env->output, env->notes, e)
+               ? -1
+               : 0;
+}
+
 static int run(const void *conf, const struct cli *cli, struct err *e)
 {
     const struct eval_conf *c = conf;
@@ -137,18 +155,9 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     if (io_mkdirs(c->output, e)) return -1;
     if (access(c->output, W_OK | X_OK)) /* now, not after the work */
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
-    clear_leftovers(c->output);
-    const struct scans *const scans[] = {&j.images.scans};
-    int rc = open_job(&j, c, cli, e);
-    if (rc == 0 && j.whole)
-        fprintf(stderr, "the study is finished: its results are in %s\n", c->output);
-    else if (rc == 0)
-        rc = images_prepare(&j.images, cli->quiet, e) ||
-             scans_report(scans, 1, c->output, stderr, e) || study_open_output(&j.env, e) ||
-             j.study->score(j.state, e) || j.study->write(j.state, e) ||
-             scans_report(scans, 1, c->output, stderr, e);
+    int rc = open_job(&j, c, cli, e) || do_job(&j, e) ? -1 : 0;
     close_job(&j);
-    return rc ? -1 : 0;
+    return rc;
 }
 
 static const struct command command = {

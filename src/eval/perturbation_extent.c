@@ -18,16 +18,11 @@ struct search {
     double level, *score; /* (images) */
 };
 
-static size_t pixels(const struct perturbation *s)
-{
-    return (size_t)s->env->images->height * (size_t)s->env->images->width;
-}
-
 static int fetch(void *ctx, int image, int seat, struct err *e)
 {
     const struct search *q = ctx;
-    return images_read_zscored(q->s->env->images, image, q->s->seat + (size_t)seat * pixels(q->s),
-                               e);
+    return images_read_zscored(q->s->env->images, image,
+                               q->s->seat + (size_t)seat * pixels_of(q->s), e);
 }
 
 static int compute(void *ctx, int image, int seat, int lane, double *value, struct err *e)
@@ -35,8 +30,8 @@ static int compute(void *ctx, int image, int seat, int lane, double *value, stru
     const struct search *q = ctx;
     const struct perturbation *s = q->s;
     struct images *im = s->env->images;
-    const float *x = s->seat + (size_t)seat * pixels(s);
-    float *y = s->work + (size_t)lane * pixels(s);
+    const float *x = s->seat + (size_t)seat * pixels_of(s);
+    float *y = s->work + (size_t)lane * pixels_of(s);
     return perturbation_apply(s, q->p, q->level, KEY_SEARCH, images_id(im, image), x, y, e) ||
                    scorers_score_one(&s->scorers, lane, q->ssim, x, y, value, e)
                ? -1

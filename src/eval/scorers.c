@@ -22,10 +22,23 @@ static struct scorer *append(struct scorers *s, const struct cfg_kind *kind, con
     return x;
 }
 
-int scorers_add(struct scorers *s, const struct cfg_picks *metrics, struct err *e)
+int scorers_place(const struct cfg_picks *metrics, const char *name)
 {
     for (int i = 0; i < metrics->n; i++)
-        if (!append(s, metrics->v[i].kind, metrics->v[i].conf, e)) return -1;
+        if (strcmp(metrics->v[i].kind->name, name) == 0) return i;
+    return -1;
+}
+
+int scorers_add_one(struct scorers *s, const struct cfg_pick *metric, struct err *e)
+{
+    return append(s, metric->kind, metric->conf, e) ? 0 : -1;
+}
+
+int scorers_add(struct scorers *s, const struct cfg_picks *metrics, int first, struct err *e)
+{
+    if (first >= 0 && scorers_add_one(s, &metrics->v[first], e)) return -1;
+    for (int i = 0; i < metrics->n; i++)
+        if (i != first && scorers_add_one(s, &metrics->v[i], e)) return -1;
     return 0;
 }
 

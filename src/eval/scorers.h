@@ -27,8 +27,12 @@ struct scorers {
     } left_out[SCORERS_MAX];
 };
 
-/* Adds the metrics of a configuration, which must outlive this. */
-int scorers_add(struct scorers *s, const struct cfg_picks *metrics, struct err *e);
+/* The place of a metric in a configuration, by its kind's name, or -1. */
+int scorers_place(const struct cfg_picks *metrics, const char *name);
+/* Adds the metrics of a configuration, which must outlive this; before the others the one in place
+ * `first`, if that is not -1: it cannot be left out (see scorers_open). */
+int scorers_add(struct scorers *s, const struct cfg_picks *metrics, int first, struct err *e);
+int scorers_add_one(struct scorers *s, const struct cfg_pick *metric, struct err *e);
 /* Adds the metric `pick` once for every value of its text key `key`: ssfd at several layers. */
 int scorers_add_varied(struct scorers *s, const struct cfg_pick *pick, const char *key,
                        const struct cfg_texts *values, struct err *e);

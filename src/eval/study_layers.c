@@ -18,21 +18,14 @@ static const struct cfg_field fields[] = {
     CFG_INT(struct layers_conf, resamples, "2000", 100, 1000000, "", "of the bootstrap"),
     CFG_END};
 
-static const struct cfg_pick *find(const struct layers_conf *c, const char *name)
-{
-    for (int i = 0; i < c->metrics.n; i++)
-        if (strcmp(c->metrics.v[i].kind->name, name) == 0) return &c->metrics.v[i];
-    return NULL;
-}
-
 static int check(const void *conf, struct err *e)
 {
     const struct layers_conf *c = conf;
     if (c->layers.n < 1) return err_set(e, ERR_CONFIG, "study.layers: give at least one layer");
-    if (!find(c, VARIED))
+    if (scorers_place(&c->metrics, VARIED) < 0)
         return err_set(e, ERR_CONFIG, "study.metrics: %s is missing, whose layers are studied",
                        VARIED);
-    if (!find(c, c->against) || strcmp(c->against, VARIED) == 0)
+    if (scorers_place(&c->metrics, c->against) < 0 || strcmp(c->against, VARIED) == 0)
         return err_set(e, ERR_CONFIG, "study.against: '%s' is not among the other metrics",
                        c->against);
     return pairs_check(&c->reconstructions, e);
@@ -49,13 +42,11 @@ static void explain(const void *conf, FILE *out)
 /* The layers first, then the other metrics. */
 static int list_metrics(struct layers *l, struct err *e)
 {
-    const struct layers_conf *c = l->conf;
-    if (scorers_add_varied(&l->pairs.scorers, find(c, VARIED), KEY, &c->layers, e)) return -1;
-    for (int i = 0; i < c->metrics.n; i++) {
-        struct cfg_picks one = {1, &c->metrics.v[i]};
-        if (&c->metrics.v[i] != find(c, VARIED) && scorers_add(&l->pairs.scorers, &one, e))
-            return -1;
-    }
+    const struct cfg_picks *all = &l->conf->metrics;
+    const int varied = scorers_place(all, VARIED);
+    if (scorers_add_varied(&l->pairs.scorers, &all->v[varied], KEY, &l->conf->layers, e)) return -1;
+    for (int i = 0; i < all->n; i++)
+        if (i != varied && scorers_add_one(&l->pairs.scorers, &all->v[i], e)) return -1;
     return 0;
 }
 

@@ -80,7 +80,7 @@ int study_check_output(const struct study_env *env, bool *whole, struct err *e)
     if (compare(env, INPUTS, env->key, "the finished study is of other files", e))
         return err_hint(e, "without --resume the study is done anew");
     *whole = true;
-    return study_remove(env, STUDY_JOURNAL, e); /* of a power cut after the last file */
+    return 0;
 }
 
 static int write_text(const struct study_env *env, const char *name, const char *text,

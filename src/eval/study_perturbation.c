@@ -28,13 +28,6 @@ static const struct cfg_field fields[] = {
     CFG_INT(struct perturbation_conf, resamples, "2000", 100, 1000000, "", "of the bootstrap"),
     CFG_END};
 
-static int find(const struct perturbation_conf *c, const char *name)
-{
-    for (int m = 0; m < c->metrics.n; m++)
-        if (strcmp(c->metrics.v[m].kind->name, name) == 0) return m;
-    return -1;
-}
-
 static int check(const void *conf, struct err *e)
 {
     const struct perturbation_conf *c = conf;
@@ -43,9 +36,9 @@ static int check(const void *conf, struct err *e)
         return err_set(e, ERR_CONFIG, "study.perturbations: give at least one perturbation");
     if (c->perturbations.n > PERTURBATIONS_MAX)
         return err_set(e, ERR_CONFIG, "study.perturbations: more than %d", PERTURBATIONS_MAX);
-    if (c->extent == EXTENT_AUTO && find(c, "ssim") < 0)
+    if (c->extent == EXTENT_AUTO && scorers_place(&c->metrics, "ssim") < 0)
         return err_set(e, ERR_CONFIG, "study.extent: auto needs ssim among study.metrics");
-    if (c->focus[0] && find(c, c->focus) < 0)
+    if (c->focus[0] && scorers_place(&c->metrics, c->focus) < 0)
         return err_set(e, ERR_CONFIG, "study.focus: '%s' is not among the metrics", c->focus);
     return 0;
 }
@@ -87,16 +80,11 @@ int perturbation_apply(const struct perturbation *s, int p, double level, int ke
 
 /* ---- scores: a job is an image under one perturbation ---- */
 
-static size_t pixels(const struct perturbation *s)
-{
-    return (size_t)s->env->images->height * (size_t)s->env->images->width;
-}
-
 static int fetch(void *ctx, int job, int seat, struct err *e)
 {
     struct perturbation *s = ctx;
     return images_read_zscored(s->env->images, job / s->perturbations,
-                               s->seat + (size_t)seat * pixels(s), e);
+                               s->seat + (size_t)seat * pixels_of(s), e);
 }
 
 static int compute(void *ctx, int job, int seat, int lane, double *value, struct err *e)
@@ -104,8 +92,8 @@ static int compute(void *ctx, int job, int seat, int lane, double *value, struct
     struct perturbation *s = ctx;
     struct images *im = s->env->images;
     const int image = job / s->perturbations, p = job % s->perturbations;
-    const float *x = s->seat + (size_t)seat * pixels(s);
-    float *y = s->work + (size_t)lane * pixels(s);
+    const float *x = s->seat + (size_t)seat * pixels_of(s);
+    float *y = s->work + (size_t)lane * pixels_of(s);
     for (int k = 0; k < s->levels; k++) {
         if (perturbation_apply(s, p, level_at(s, p, k), k, images_id(im, image), x, y, e))
             return -1;
@@ -131,25 +119,13 @@ static int score_all(struct perturbation *s, struct err *e)
 
 /* ---- the study ---- */
 
-/* The focus is the first metric of the scorers: it cannot be left out. */
-static int list_metrics(struct perturbation *s, struct err *e)
-{
-    const struct cfg_picks *all = &s->conf->metrics;
-    const int focus = s->conf->focus[0] ? find(s->conf, s->conf->focus) : 0;
-    for (int pass = 0; pass < 2; pass++)
-        for (int m = 0; m < all->n; m++) {
-            struct cfg_picks one = {1, &all->v[m]};
-            if ((m == focus) == (pass == 0) && scorers_add(&s->scorers, &one, e)) return -1;
-        }
-    return 0;
-}
-
 static int open_study(void *state, const void *conf, const struct study_env *env, struct err *e)
 {
     struct perturbation *s = state;
     s->conf = conf;
     s->env = env;
-    if (list_metrics(s, e)) return -1;
+    const int focus = s->conf->focus[0] ? scorers_place(&s->conf->metrics, s->conf->focus) : 0;
+    if (scorers_add(&s->scorers, &s->conf->metrics, focus, e)) return -1;
     return scorers_open(&s->scorers, env->images->height, env->images->width, work_lanes(),
                         env->notes, e);
 }
@@ -165,8 +141,8 @@ static int prepare(struct perturbation *s, struct err *e)
     s->value = mem_new(curves * (size_t)s->levels * (size_t)im->n, sizeof *s->value, e);
     s->scratch = mem_new((size_t)im->n, sizeof *s->scratch, e);
     s->unit = mem_new((size_t)im->n, sizeof *s->unit, e);
-    s->seat = mem_new((size_t)work_seats() * pixels(s), sizeof *s->seat, e);
-    s->work = mem_new((size_t)work_lanes() * pixels(s), sizeof *s->work, e);
+    s->seat = mem_new((size_t)work_seats() * pixels_of(s), sizeof *s->seat, e);
+    s->work = mem_new((size_t)work_lanes() * pixels_of(s), sizeof *s->work, e);
     s->curve = mem_new(curves, sizeof *s->curve, e);
     s->ratio = mem_new(curves, sizeof *s->ratio, e);
     s->anchor_at = mem_new((size_t)s->metrics, sizeof *s->anchor_at, e);

@@ -22,22 +22,15 @@ static const struct cfg_field fields[] = {
     CFG_INT(struct qc_conf, resamples, "2000", 100, 1000000, "", "of the bootstrap"),
     CFG_END};
 
-static bool has(const struct qc_conf *c, const char *name)
-{
-    for (int i = 0; i < c->metrics.n; i++)
-        if (strcmp(c->metrics.v[i].kind->name, name) == 0) return true;
-    return false;
-}
-
 static int check(const void *conf, struct err *e)
 {
     const struct qc_conf *c = conf;
     if (c->metrics.n < 2)
         return err_set(e, ERR_CONFIG, "study.metrics: give at least two, to compare them");
-    if (!has(c, c->focus))
+    if (scorers_place(&c->metrics, c->focus) < 0)
         return err_set(e, ERR_CONFIG, "study.focus: '%s' is not among the metrics", c->focus);
     for (int i = 0; i < c->against.n; i++)
-        if (!has(c, c->against.v[i]))
+        if (scorers_place(&c->metrics, c->against.v[i]) < 0)
             return err_set(e, ERR_CONFIG, "study.against: '%s' is not among the metrics",
                            c->against.v[i]);
     return pairs_check(&c->reconstructions, e);
@@ -49,19 +42,6 @@ static void explain(const void *conf, FILE *out)
     fprintf(out, "%d metrics, %s against the others; truth: %s\n", c->metrics.n, c->focus,
             c->truth[0] ? c->truth : "none");
     pairs_explain(&c->reconstructions, out);
-}
-
-/* The focus first: it is the one that cannot be left out. */
-static int list_metrics(struct qc *q, struct err *e)
-{
-    const struct qc_conf *c = q->conf;
-    for (int pass = 0; pass < 2; pass++)
-        for (int i = 0; i < c->metrics.n; i++) {
-            bool focus = strcmp(c->metrics.v[i].kind->name, c->focus) == 0;
-            struct cfg_picks one = {1, &c->metrics.v[i]};
-            if (focus == (pass == 0) && scorers_add(&q->pairs.scorers, &one, e)) return -1;
-        }
-    return 0;
 }
 
 /* The report has pictures of what the metrics disagree most on, where there are too many. */
@@ -108,7 +88,8 @@ static int open_study(void *state, const void *conf, const struct study_env *env
             return err_set(e, ERR_DATA, "study.truth: %s: none of the scans of this study is in it",
                            q->conf->truth);
     }
-    if (list_metrics(q, e)) return -1;
+    const int focus = scorers_place(&q->conf->metrics, q->conf->focus);
+    if (scorers_add(&q->pairs.scorers, &q->conf->metrics, focus, e)) return -1;
     return pairs_open(&q->pairs, env, &q->conf->reconstructions, &q->conf->references, e);
 }
 

@@ -118,6 +118,10 @@ static void what_is_there_is_kept(void **state)
           "acceleration: 4");
     fails(shell_run("reconstruct reconstruct.yaml --resume --set checkpoint=recon/other.h5"), 66,
           "other.h5");
+    fails(shell_run("reconstruct reconstruct.yaml --set output=none --set data.cache=none/cache "
+                    "--set 'metrics={ssfd: {checkpoint: absent.h5}}'"),
+          66, "absent.h5");
+    assert_false(shell_exists("none/cache")); /* it was told before references were made */
     succeeds(shell_run("train-recon train.yaml --quiet --set run=recon2 --set seed=7"));
     fails(shell_run("reconstruct reconstruct.yaml --resume --set checkpoint=recon2/last.h5"), 78,
           "weights");
