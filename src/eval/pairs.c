@@ -192,17 +192,18 @@ int pairs_open(struct pairs *p, const struct study_env *env,
     struct images *im = env->images;
     p->env = env;
     p->reference = im;
-    if ((p->methods = list_methods(reconstructions, p->method, e)) < 0) return -1;
+    const int n = list_methods(reconstructions, p->method, e);
+    if (n < 0) return -1;
     if (references->n && find_twins(p, references, e)) return err_wrap(e, "study.references");
-    for (int k = 0; k < p->methods; k++) {
-        const struct method *m = &p->method[k];
-        if (m->source->look && m->source->look(m->conf, m->k, im, e))
+    for (; p->methods < n; p->methods++) {
+        struct method *m = &p->method[p->methods];
+        if (!(m->state = m->source->open(m->conf, m->k, im, e)))
             return err_wrap(e, "method %s", m->name);
     }
     return scorers_open(&p->scorers, im->height, im->width, work_lanes(), env->notes, e);
 }
 
-/* ---- images and methods, when there are references ---- */
+/* ---- images, when there are references ---- */
 
 /* The twin of image i, or -1. */
 static int find_twin(const struct pairs *p, int i)
@@ -236,11 +237,6 @@ static int prepare(struct pairs *p, struct err *e)
 {
     struct images *im = p->env->images;
     if (pair_images(p, e)) return -1;
-    for (; p->opened < p->methods; p->opened++) {
-        struct method *m = &p->method[p->opened];
-        if (!(m->state = m->source->open(m->conf, m->k, im, e)))
-            return err_wrap(e, "method %s", m->name);
-    }
     const size_t pictures = 1 + (size_t)p->methods;
     p->value = mem_new((size_t)im->n * (size_t)values(p), sizeof *p->value, e);
     p->seat = mem_new((size_t)work_seats() * pictures * pixels(p), sizeof *p->seat, e);
@@ -253,7 +249,7 @@ static int prepare(struct pairs *p, struct err *e)
 
 void pairs_release(struct pairs *p)
 {
-    for (int m = 0; m < p->opened; m++)
+    for (int m = 0; m < p->methods; m++)
         p->method[m].source->close(p->method[m].state);
     scorers_release(&p->scorers);
     images_release(&p->twins);

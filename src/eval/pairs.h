@@ -28,11 +28,11 @@ struct method {
 
 struct pairs {
     const struct study_env *env;
-    struct scorers scorers;      /* filled by the study before pairs_open */
-    struct images twins;         /* of `references`, where they are given */
-    struct images *reference;    /* those, or env->images */
-    int *twin;                   /* (images): which of them an image is compared with */
-    int images, methods, opened; /* methods 0 … opened - 1 have a state */
+    struct scorers scorers;   /* filled by the study before pairs_open */
+    struct images twins;      /* of `references`, where they are given */
+    struct images *reference; /* those, or env->images */
+    int *twin;                /* (images): which of them an image is compared with */
+    int images, methods;
     struct method method[METHODS_MAX];
     double *value;  /* (image, 1 + methods x (1 + metrics)): white; span and scores a method */
     float *seat;    /* (seats, 1 + methods, h, w): reference and reconstructions */
@@ -44,8 +44,8 @@ struct pairs {
 int pairs_check(const struct cfg_picks *reconstructions, struct err *e);
 void pairs_explain(const struct cfg_picks *reconstructions, FILE *out);
 
-/* Opens the metrics, finds the twins, and looks at what the sources need, before any image is
- * prepared. Whatever the outcome, the caller releases in the end. */
+/* Opens metrics and sources and finds the twins, before any image is prepared. Whatever the
+ * outcome, the caller releases in the end. */
 int pairs_open(struct pairs *p, const struct study_env *env,
                const struct cfg_picks *reconstructions, const struct cfg_texts *references,
                struct err *e);

@@ -13,10 +13,9 @@ struct source {
     void (*name)(const void *conf, int k, char *text, int size);
     /* Where it comes from, for the outputs. */
     void (*describe)(const void *conf, int k, char *text, int size);
-    /* Whether the files of a method are there and fit these scans, which are found but not
-     * prepared; the size of the images is known. NULL: it has none. */
-    int (*look)(const void *conf, int k, const struct images *im, struct err *e);
-    /* State of one method for these images, which are prepared and outlive it. */
+    /* State of one method for these images, which outlive it. Their scans are found and their size
+     * is known, but they may not be prepared yet: files that the method needs and that are not
+     * there or do not fit are told before references are made. */
     void *(*open)(const void *conf, int k, struct images *im, struct err *e);
     void (*close)(void *state); /* NULL is legal */
     /* The magnitude of the reconstruction of image i, (im->height, im->width), on the scale of the

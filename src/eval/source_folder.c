@@ -97,17 +97,24 @@ static struct h5 *open_file(const char *folder, const struct scan *scan, struct 
     return NULL;
 }
 
-/* A file for every scan. Images that were made larger or smaller than the references are possible,
- * but hardly meant. */
+/* A file for every scan; where bad scans are left out, one that lacks its file may turn out to be
+ * one of them, and `read` tells if it is not. Images that were made larger or smaller than the
+ * references are possible, but hardly meant. */
 static int check_files(const char *folder, const struct images *im, struct err *e)
 {
+    const bool may_lack = im->scans.on_bad == BAD_SCAN_SKIP && io_exists(folder);
     int others = 0;
     const struct scan *last = NULL;
     struct h5_info info, other = {0};
     for (int i = 0; i < im->scans.n; i++) {
         const struct scan *s = &im->scans.list[i];
-        struct h5 *file = open_file(folder, s, &info, e);
-        if (!file) return -1;
+        struct err why = {0};
+        struct h5 *file = open_file(folder, s, &info, &why);
+        if (!file && why.code == ERR_NOINPUT && may_lack) continue;
+        if (!file) {
+            if (e) *e = why;
+            return -1;
+        }
         h5_close(file);
         if (info.dim[1] == s->height && info.dim[2] == s->width) continue;
         others++;
@@ -122,14 +129,6 @@ static int check_files(const char *folder, const struct images *im, struct err *
     return 0;
 }
 
-/* Where bad scans are left out, which need no file is known when the images are prepared only. */
-static int look(const void *conf, int k, const struct images *im, struct err *e)
-{
-    const char *folder = ((const struct folder_conf *)conf)->paths.v[k];
-    if (im->scans.on_bad == BAD_SCAN_STOP) return check_files(folder, im, e);
-    return io_exists(folder) ? 0 : err_set(e, ERR_NOINPUT, "%s: there is no such folder", folder);
-}
-
 static void *open_folder(const void *conf, int k, struct images *im, struct err *e)
 {
     const struct folder_conf *c = conf;
@@ -140,7 +139,7 @@ static void *open_folder(const void *conf, int k, struct images *im, struct err 
     f->scale = c->scale;
     f->images = im;
     f->fitted = mem_new(pixels, sizeof *f->fitted, e);
-    if (f->fitted && (im->scans.on_bad == BAD_SCAN_STOP || !check_files(f->path, im, e))) return f;
+    if (f->fitted && !check_files(f->path, im, e)) return f;
     close_folder(f);
     return NULL;
 }
@@ -210,7 +209,6 @@ const struct source source_folder = {
     .methods = methods,
     .name = name,
     .describe = describe,
-    .look = look,
     .open = open_folder,
     .close = close_folder,
     .read = read,

@@ -53,14 +53,6 @@ static void close_network(void *state)
     mem_free(n);
 }
 
-static int look(const void *conf, int k, const struct images *im, struct err *e)
-{
-    struct ckpt_info info;
-    int height = im->height, width = im->width;
-    return reconstructor_describe(((const struct network_conf *)conf)->checkpoints.v[k], &height,
-                                  &width, &info, e);
-}
-
 static void *open_network(const void *conf, int k, struct images *im, struct err *e)
 {
     const struct network_conf *c = conf;
@@ -108,7 +100,6 @@ const struct source source_network = {
     .methods = methods,
     .name = name,
     .describe = describe,
-    .look = look,
     .open = open_network,
     .close = close_network,
     .read = read,
