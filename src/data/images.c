@@ -88,6 +88,7 @@ static int close_gaps(struct images *im, struct err *e)
     }
     im->scans.n = n;
     if (n) return 0;
+    if (im->scans.nbad == 0) return err_set(e, ERR_DATA, "there are no scans");
     return err_set(e, ERR_DATA, "of %d scans none can be used; the first: %s", im->scans.nbad,
                    im->scans.bad[0].why);
 }

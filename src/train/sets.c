@@ -30,6 +30,10 @@ const struct cfg_field sets_fields[] = {
 
 int sets_check(const struct sets_conf *c, struct err *e)
 {
+    if (c->train.n == 0 && (split_is_none(&c->split) || c->validation.n == 0)) {
+        err_set(e, ERR_CONFIG, "data.train is empty");
+        return err_hint(e, "name the scans to train on: files, or folders of them");
+    }
     if (c->validation.n == 0 && split_is_none(&c->split)) {
         err_set(e, ERR_CONFIG, "data.validation is missing");
         return err_hint(e, "name the scans to validate on, or divide those of data.train by "

@@ -155,6 +155,17 @@ static void configurations(void **state)
     assert_non_null(strstr(o->err, "fit.adam.lr"));
     assert_non_null(strstr(o->err, "c.yaml:6:"));
 
+    /* No scans to train on: before anything is done, in either command. */
+    static const char *const empty[] = {"train-ssl", "train-recon"};
+    for (int i = 0; i < 4; i++) {
+        o = shell_run(
+            "printf '%%s\\n' 'run: run' 'data: {train: [], validation: [good.h5]}' >e.yaml; "
+            "%s e.yaml%s",
+            empty[i / 2], i % 2 ? " --check" : "");
+        assert_int_equal(o->code, CONFIG);
+        if (!strstr(o->err, "data.train is empty")) fail_msg("%s", o->err);
+    }
+
     shell_run("head -c 200000 /dev/zero | tr '\\0' '[' >c.yaml");
     o = shell_run("timeout 5 train-ssl c.yaml");
     assert_int_equal(o->code, CONFIG);
