@@ -1,6 +1,9 @@
 #include "base/par.h"
 
+#include "base/mem.h"
+
 #include <omp.h>
+#include <sched.h>
 
 enum { CHUNK = 1 << 14, BATCH = 256 };
 
@@ -12,6 +15,25 @@ void par_set_threads(int n)
 int par_threads(void)
 {
     return omp_get_max_threads();
+}
+
+/* The places are what OpenMP found it may use when the program started; there are none where it
+ * binds nothing. */
+void par_unbind(void)
+{
+    cpu_set_t set;
+    const int places = omp_get_num_places();
+    CPU_ZERO(&set);
+    for (int i = 0; i < places; i++) {
+        const int n = omp_get_place_num_procs(i);
+        int *id = mem_new((size_t)n, sizeof *id, NULL);
+        if (!id) return;
+        omp_get_place_proc_ids(i, id);
+        for (int k = 0; k < n; k++)
+            if (id[k] < CPU_SETSIZE) CPU_SET(id[k], &set);
+        mem_free(id);
+    }
+    if (places) sched_setaffinity(0, sizeof set, &set); /* without it slower, not wrong */
 }
 
 void par_for(int n, void (*fn)(void *ctx, int i), void *ctx)

@@ -7,6 +7,10 @@
 void par_set_threads(int n); /* 0: as many as the process may use */
 int par_threads(void);       /* threads the next parallel region will have */
 
+/* Lets the calling thread run wherever the process may: OpenMP, asked to (OMP_PROC_BIND), binds the
+ * thread that started it, and threads inherit that. A set given to the process (taskset) holds. */
+void par_unbind(void);
+
 /* Calls fn(ctx, i) for every i in [0, n), on all threads, in no particular order. */
 void par_for(int n, void (*fn)(void *ctx, int i), void *ctx);
 

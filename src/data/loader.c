@@ -1,12 +1,11 @@
 #include "data/loader.h"
 
 #include "base/mem.h"
+#include "base/par.h"
 #include "base/rng.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A ring of batches between one producer and one consumer. Slots are filled and handed out in
  * order; the consumer holds at most one, which is free again at its next call. */
@@ -57,20 +56,10 @@ static int fill(struct loader *l, uint64_t number, struct batch *b, struct err *
     return 0;
 }
 
-/* Threads inherit the affinity of their creator, which OpenMP may have bound to one core. */
-static void use_all_cores(void)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    for (long i = 0, n = sysconf(_SC_NPROCESSORS_CONF); i < n && i < CPU_SETSIZE; i++)
-        CPU_SET((int)i, &set);
-    sched_setaffinity(0, sizeof set, &set); /* best effort: slower without it, not wrong */
-}
-
 static void *reader(void *arg)
 {
     struct loader *l = arg;
-    use_all_cores();
+    par_unbind();
     pthread_mutex_lock(&l->lock);
     while (!l->quit && !l->failed && (!l->total || l->produced < l->total)) {
         if (l->produced - l->consumed == (uint64_t)l->slots) {

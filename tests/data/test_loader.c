@@ -2,11 +2,14 @@
 #include "base/mem.h"
 #include "data/loader.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -121,13 +124,67 @@ static void an_error_arrives_after_the_good_batches(void **state)
     assert_null(loader_new(source(&f, 0), (struct loader_conf){2, 1, false, 0, 0}, &e));
 }
 
-int main(void)
+/* ---- where the reader runs ---- */
+
+static int see(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target, float *mask,
+               struct err *e)
 {
+    (void)index, (void)epoch, (void)input, (void)target, (void)mask, (void)e;
+    sched_getaffinity(0, sizeof(cpu_set_t), ctx);
+    return 0;
+}
+
+/* Exits with the number of processors that the reader of a loader may run on. */
+static int child(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    const struct sample_source s = {&set, 1, 1, 1, 0, see};
+    struct loader *l = loader_new(s, (struct loader_conf){1, 1, false, 0, 0}, NULL);
+    const struct batch *batch;
+    const int bad = loader_next(l, &batch, NULL);
+    loader_free(l);
+    return bad ? 0 : CPU_COUNT(&set);
+}
+
+static int processors(const char *before)
+{
+    char self[512], command[700];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(n > 0);
+    self[n] = '\0';
+    snprintf(command, sizeof command, "%s '%s' child", before, self);
+    return WEXITSTATUS(system(command));
+}
+
+/* Where the program may run, whatever OpenMP binds; and nowhere else. */
+static void the_reader_runs_where_the_program_may(void **state)
+{
+    (void)state;
+    cpu_set_t set;
+    char taskset[64];
+    int first = 0;
+    assert_int_equal(sched_getaffinity(0, sizeof set, &set), 0);
+    while (!CPU_ISSET(first, &set))
+        first++;
+    assert_int_equal(processors(""), CPU_COUNT(&set));
+    assert_int_equal(processors("OMP_PROC_BIND=true"), CPU_COUNT(&set));
+    snprintf(taskset, sizeof taskset, "taskset -c %d", first);
+    assert_int_equal(processors(taskset), 1);
+    snprintf(taskset, sizeof taskset, "OMP_PROC_BIND=true taskset -c %d", first);
+    assert_int_equal(processors(taskset), 1);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argv;
+    if (argc == 2) return child();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_epoch_is_a_permutation_and_epochs_differ),
         cmocka_unit_test(starts_anywhere),
         cmocka_unit_test(a_pass_ends_with_a_short_batch),
         cmocka_unit_test(an_error_arrives_after_the_good_batches),
+        cmocka_unit_test(the_reader_runs_where_the_program_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
