@@ -39,28 +39,37 @@ struct sample_source blame_source(struct named_source *n)
 
 static bool all_finite(const float *x, size_t n)
 {
+    bool all = true;
     for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i])) return false;
-    return true;
+        all &= isfinite(x[i]) != 0;
+    return all;
 }
 
-void blame_batch(const struct task *t, const struct batch *b, int samples, char *text, size_t size)
+int blame_find(const struct task *t, const struct batch *b)
 {
     const struct sample_source *s = &t->train;
-    char name[256];
-    for (int i = 0; i < samples; i++) {
+    for (int i = 0; i < b->n; i++) {
         const size_t k = (size_t)i;
-        if (all_finite(b->input + k * s->input_len, s->input_len) &&
-            all_finite(b->target + k * s->target_len, s->target_len))
-            continue;
-        blame_name(t, false, b->index[i], name, sizeof name);
+        if (!all_finite(b->input + k * s->input_len, s->input_len) ||
+            !all_finite(b->target + k * s->target_len, s->target_len))
+            return i;
+    }
+    return -1;
+}
+
+void blame_samples(const struct task *t, const uint32_t *index, int n, int bad, char *text,
+                   size_t size)
+{
+    char name[256];
+    if (bad >= 0) {
+        blame_name(t, false, index[bad], name, sizeof name);
         snprintf(text, size, "%s holds values that are not finite", name);
         return;
     }
     size_t at = (size_t)snprintf(text, size, "images are finite: ");
-    for (int i = 0; i < samples && at < size; i++) {
-        blame_name(t, false, b->index[i], name, sizeof name);
-        const int n = snprintf(text + at, size - at, "%s%s", i ? "; " : "", name);
-        at += n > 0 ? (size_t)n : 0;
+    for (int i = 0; i < n && at < size; i++) {
+        blame_name(t, false, index[i], name, sizeof name);
+        const int len = snprintf(text + at, size - at, "%s%s", i ? "; " : "", name);
+        at += len > 0 ? (size_t)len : 0;
     }
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY = 128, DEPTH = 16, TEXT = 1500 };
+enum { KEY = 128, DEPTH = 16, TEXT = CHANGES_TEXT };
 
 struct line { /* a line of the dump: a.b.c: value */
     char key[KEY];
@@ -18,10 +18,13 @@ struct lines {
     struct line *list;
 };
 
-/* The dump has a key a line, two spaces of indentation a level, and lists in one line. */
+/* The dump has a key a line, two spaces of indentation a level, and lists in one line. A text that
+ * is not like that, or deeper or of longer keys than any configuration, is refused: what is not
+ * compared might differ. */
 static int read_lines(const char *text, struct lines *out, struct err *e)
 {
     size_t most = 1, prefix[DEPTH + 1] = {0};
+    int line = 0;
     char key[KEY] = "";
     for (const char *p = text; *p; p++)
         most += *p == '\n';
@@ -31,8 +34,12 @@ static int read_lines(const char *text, struct lines *out, struct err *e)
         const size_t name = strcspn(text + indent, ":\n");
         const char *value = text + indent + name + 1, *end = text + len;
         const size_t level = indent / 2, at = level < DEPTH ? prefix[level] : 0;
+        line++;
         text = end + (*end == '\n');
-        if (indent + name >= len || level >= DEPTH || at + name + 2 > KEY) continue;
+        if (indent >= len || end[indent - len] == '#') continue; /* a person's */
+        if (indent + name >= len || level >= DEPTH || at + name + 2 > KEY)
+            return err_set(e, ERR_DATA, "line %d, '%.*s', is none of a configuration", line,
+                           (int)(len < 60 ? len : 60), end - len);
         memcpy(key + at, end - len + indent, name);
         key[at + name] = '\0';
         while (value < end && *value == ' ')
@@ -90,21 +97,19 @@ static void compare(const struct lines *was, const struct lines *is, const char 
     }
 }
 
-int changes_check(const char *was, const char *is, const char *const *may_change,
-                  const char *command, struct err *e)
+int changes_check(const char *was, const char *is, const char *const *may_change, char fine[TEXT],
+                  struct err *e)
 {
     struct lines a = {0}, b = {0};
-    char fine[TEXT] = "", wrong[TEXT] = "";
+    char wrong[TEXT] = "";
+    *fine = '\0';
     int bad = read_lines(was, &a, e) || read_lines(is, &b, e);
     if (!bad) compare(&a, &b, may_change, fine, wrong);
     mem_free(a.list);
     mem_free(b.list);
     if (bad) return -1;
-    if (*wrong) {
-        err_set(e, ERR_CONFIG, "the run was started with another configuration: %s", wrong);
-        return err_hint(e, "resume with the configuration it was started with, or train in another "
-                           "run directory");
-    }
-    if (*fine) fprintf(stderr, "%s: going on with a changed configuration: %s\n", command, fine);
-    return 0;
+    if (!*wrong) return 0;
+    err_set(e, ERR_CONFIG, "the run was started with another configuration: %s", wrong);
+    return err_hint(e, "resume with the configuration it was started with, or train in another run "
+                       "directory");
 }

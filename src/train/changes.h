@@ -3,8 +3,11 @@
 
 #include "base/err.h"
 
-/* Both texts are dumps of cfg_write. Where all differing keys are in `may_change`, a NULL-ended
- * list of dotted keys ("fit.ahead"), says on stderr what differs, after "COMMAND: ", and returns 0.
- * Otherwise ERR_CONFIG, which lists what may not. */
+enum { CHANGES_TEXT = 1500 };
+
+/* Both texts are dumps of cfg_write; ERR_DATA where one is not. Where all differing keys are in
+ * `may_change`, a NULL-ended list of dotted keys ("fit.ahead"), writes what differs into `text`
+ * ("fit.ahead was 2, is 4", or nothing), and returns 0. Otherwise ERR_CONFIG, which lists what may
+ * not. */
 int changes_check(const char *was, const char *is, const char *const *may_change,
-                  const char *command, struct err *e);
+                  char text[CHANGES_TEXT], struct err *e);

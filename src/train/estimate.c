@@ -57,14 +57,6 @@ static void print_bytes(double bytes)
         printf("%.1f GiB", mib / 1024.0);
 }
 
-static int slices(const struct images *im)
-{
-    int n = 0;
-    for (int i = 0; i < im->scans.n; i++)
-        n += im->scans.list[i].slices;
-    return n;
-}
-
 /* Of the references of a set: the combined image and its root-sum-of-squares, and kernels. */
 static double cache_bytes(const struct images *im, const struct jsense_conf *j)
 {
@@ -118,7 +110,7 @@ int estimate_training(const struct unet_conf *unet, const struct fit_conf *c,
     printf("#\n# estimate, from steps on random numbers on this machine with %d threads:\n",
            cli->threads);
     if (found)
-        print_training(c, &cost, slices(&found->train), slices(&found->validation));
+        print_training(c, &cost, sets_slices(&found->train), sets_slices(&found->validation));
     else
         print_without_scans(c, &cost, why);
     printf("# disk, run directory: ");

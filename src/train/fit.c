@@ -17,14 +17,21 @@ static unsigned long long number(const struct trainer *t)
     return (unsigned long long)t->at.step;
 }
 
+/* What is left of a training that ends here: its newest state, if there is one. */
+static const char *what_is_left(const struct trainer *t)
+{
+    return states_any(t->run->dir) ? "the last checkpoint is intact"
+                                   : "there is no checkpoint of it";
+}
+
 /* What the run directory did not take. */
 static int not_written(const struct trainer *t, struct err *e)
 {
+    const bool any = states_any(t->run->dir);
     err_wrap(e, "after step %llu", number(t));
     if (e && e->code != ERR_IO) return -1;
-    return err_hint(e,
-                    "the checkpoint before is intact: when there is room again, the same command "
-                    "with --resume goes on from it");
+    return err_hint(e, "%s: when %s can be written to again, the same command %s", what_is_left(t),
+                    t->run->dir, any ? "with --resume goes on from it" : "starts it anew");
 }
 
 /* A line of figures: into metrics.jsonl, and to whoever else looks. `record`: its number among
@@ -51,7 +58,7 @@ static int save(struct trainer *t, struct err *e)
 static int data_failed(struct trainer *t, struct err *e)
 {
     struct err other = {0};
-    if (save(t, &other)) return err_hint(e, "the last checkpoint is intact");
+    if (save(t, &other)) return err_hint(e, "%s", what_is_left(t));
     return err_hint(e,
                     "the state after step %llu is saved: with the data back in place, the same "
                     "command with --resume goes on from there",
@@ -60,38 +67,42 @@ static int data_failed(struct trainer *t, struct err *e)
 
 /* ---- a step ---- */
 
-static int unhealthy(const struct trainer *t, const struct batch *b, const char *what, double value,
-                     struct err *e)
+static int unhealthy(const struct trainer *t, const char *what, double value, struct err *e)
 {
     char samples[1024], times[96] = "";
-    blame_batch(t->task, b, (int)t->pace.batch, samples, sizeof samples);
+    blame_samples(t->task, t->index, (int)t->pace.batch, t->bad, samples, sizeof samples);
     if (isfinite(value))
         snprintf(times, sizeof times, ", %.3g times its running mean (fit.explosion is %g)",
                  value / t->at.loss_mean, t->conf->explosion);
     err_set(e, ERR_FAILED, "the %s became %g at step %llu%s; %s", what, value, number(t) + 1, times,
             samples);
-    return err_hint(e,
-                    "the last checkpoint is intact; look at those images, or lower fit.adam.lr or "
-                    "set fit.clip and train in another run directory, where fit.initial can be a "
-                    "checkpoint of this one");
+    return err_hint(e, "%s; look at those images, or lower fit.adam.lr or set fit.clip and %s",
+                    what_is_left(t),
+                    states_any(t->run->dir)
+                        ? "train in another run directory, where fit.initial can be a checkpoint "
+                          "of this one"
+                        : "start again");
 }
 
-static int check_health(struct trainer *t, const struct batch *b, struct err *e)
+static int check_health(const struct trainer *t, struct err *e)
 {
     const double most = t->conf->explosion * t->at.loss_mean;
     if (!isfinite(t->loss) || (most > 0.0 && t->loss > most))
-        return unhealthy(t, b, "loss", t->loss, e);
-    return isfinite(t->norm) ? 0 : unhealthy(t, b, "norm of the gradient", t->norm, e);
+        return unhealthy(t, "loss", t->loss, e);
+    return isfinite(t->norm) ? 0 : unhealthy(t, "norm of the gradient", t->norm, e);
 }
 
-static void feed(struct trainer *t, const struct batch *b)
+static void feed(struct trainer *t, int part, const struct batch *b)
 {
-    const size_t n = (size_t)t->pace.batch;
+    const size_t n = (size_t)step_at_once(t->step);
+    const int first = part * step_at_once(t->step), bad = t->bad < 0 ? blame_find(t->task, b) : -1;
     const struct sample_source *s = &t->task->train;
     memcpy(step_input(t->step, "input"), b->input, n * s->input_len * sizeof(float));
     memcpy(step_input(t->step, "target"), b->target, n * s->target_len * sizeof(float));
     float *acquisition = step_input(t->step, "acquisition");
     if (acquisition) memcpy(acquisition, b->mask, n * s->mask_len * sizeof(float));
+    memcpy(t->index + first, b->index, n * sizeof *t->index);
+    if (bad >= 0) t->bad = first + bad;
 }
 
 static double optimise(struct trainer *t)
@@ -106,15 +117,16 @@ static double optimise(struct trainer *t)
     return lr;
 }
 
-/* Means of the parts of the loss over the steps since the last line of the log. */
-static void take_parts(struct trainer *t, const char **names, double *values)
+/* Means of the parts of the loss over the steps since the last line of the log. `anew`: the next
+ * ones start here. */
+static void take_parts(struct trainer *t, bool anew, const char **names, double *values)
 {
     size_t at = 0;
     for (int i = 0; i < t->parts.n; i++) {
         struct loss_part *p = &t->parts.list[i];
         names[i] = p->name;
         values[i] = part_mean(p->training);
-        p->training = (struct part_sum){0};
+        if (anew) p->training = (struct part_sum){0};
         at += (size_t)snprintf(t->parts_text + at, sizeof t->parts_text - at, " %s=%.4g", p->name,
                                values[i]);
     }
@@ -128,37 +140,56 @@ static int log_step(struct trainer *t, double lr, struct err *e)
         at->loss_mean > 0.0 ? at->loss_mean + SMOOTH * (t->loss - at->loss_mean) : t->loss;
     at->loss_sum += t->loss;
     at->loss_count++;
-    if (at->step % every && at->step < t->pace.steps) return 0;
+    const bool regular = at->step % every == 0; /* else the one more that the end has */
+    if (!regular && at->step < t->pace.steps) return 0;
     const char *names[3 + LOSS_PARTS] = {"loss", "lr", "gradient_norm"};
     double values[3 + LOSS_PARTS] = {at->loss_sum / (double)at->loss_count, lr, t->norm};
-    at->loss_sum = 0.0;
-    at->loss_count = 0;
-    take_parts(t, names + 3, values + 3);
+    if (regular) {
+        at->loss_sum = 0.0;
+        at->loss_count = 0;
+    }
+    take_parts(t, regular, names + 3, values + 3);
     return log_figures(t, "train", at->step / every, names, values, 3 + t->parts.n, e);
+}
+
+/* Loss and gradient of a part of a step; adds to the seconds it took without waiting for data. */
+static int pass(struct trainer *t, int part, double *seconds, struct err *e)
+{
+    const struct batch *b;
+    double forward = 0.0;
+    if (loader_next(t->loader, &b, e)) return -1;
+    feed(t, part, b);
+    timing_charge(&t->time, TIMING_DATA);
+    /* Dropout is keyed by the step and the image. */
+    const struct step_key key = {t->seed, (uint32_t)t->at.step, b->index};
+    t->loss += step_part(t->step, part, key, &forward);
+    *seconds -= timing_charge(&t->time, TIMING_BACKWARD);
+    *seconds += t->time.mark;
+    timing_move(&t->time, TIMING_BACKWARD, TIMING_FORWARD, forward);
+    return 0;
 }
 
 static int step(struct trainer *t, struct err *e)
 {
-    const struct batch *b;
-    double forward;
+    const struct loss_parts before = t->parts;
+    const int parts = step_parts(t->step);
+    double seconds = 0.0;
     timing_charge(&t->time, TIMING_LOOP);
-    if (loader_next(t->loader, &b, e)) {
-        err_wrap(e, "step %llu", number(t) + 1);
-        return data_failed(t, e);
-    }
-    feed(t, b);
-    timing_charge(&t->time, TIMING_DATA);
-    /* Dropout is keyed by the step and the image. */
-    const struct step_key key = {t->seed, (uint32_t)t->at.step, b->index};
-    t->loss = step_run(t->step, key, &forward);
-    const double start = timing_charge(&t->time, TIMING_BACKWARD);
-    timing_move(&t->time, TIMING_BACKWARD, TIMING_FORWARD, forward);
+    t->loss = 0.0;
+    t->bad = -1;
+    for (int part = 0; part < parts; part++)
+        if (pass(t, part, &seconds, e)) {
+            t->parts = before; /* a step that was not finished is none */
+            err_wrap(e, "step %llu", number(t) + 1);
+            return data_failed(t, e);
+        }
+    t->loss /= parts;
     t->norm = params_gradient_norm(t->params);
-    if (check_health(t, b, e)) return -1;
+    if (check_health(t, e)) return -1;
     const double lr = optimise(t);
-    timing_charge(&t->time, TIMING_OPTIMISER);
-    const double took = t->time.mark - start;
-    if (t->least_step == 0.0 || took < t->least_step) t->least_step = took;
+    seconds -= timing_charge(&t->time, TIMING_OPTIMISER);
+    seconds += t->time.mark;
+    if (t->least_step == 0.0 || seconds < t->least_step) t->least_step = seconds;
     return log_step(t, lr, e);
 }
 
@@ -188,16 +219,10 @@ static bool validation_due(const struct trainer *t)
     return t->at.validated != t->at.step && pace_due(&t->pace, t->at.step);
 }
 
-static bool finished(const struct trainer *t)
-{
-    const int patience = t->conf->patience;
-    return t->at.step >= t->pace.steps || (patience && t->at.stale >= (uint64_t)patience);
-}
-
 static int log_validation(struct trainer *t, struct err *e)
 {
     const uint64_t record = pace_validations(&t->pace, t->at.step);
-    const bool logged = record % pace_log_validations(&t->pace) == 0 || finished(t);
+    const bool logged = record % pace_log_validations(&t->pace) == 0 || trainer_finished(t);
     const char *names[VALIDATION_MAX_SCORES];
     const int n = validation_scores(t->validation);
     for (int i = 0; i < n; i++)
@@ -206,6 +231,26 @@ static int log_validation(struct trainer *t, struct err *e)
                    (insight_panel(&t->insight, record, t->at.step, e) && not_written(t, e))
                ? -1
                : 0;
+}
+
+/* A validation that every training of this pace has, however long: it decides on the patience. */
+static void count_validation(struct ckpt_info *at, double loss)
+{
+    at->stale++;
+    if (loss >= at->best_loss) return;
+    at->best_loss = loss;
+    at->best_step = at->step;
+    at->stale = 0;
+}
+
+static int save_best(struct trainer *t, bool regular, struct err *e)
+{
+    struct ckpt_info best = t->at;
+    best.best_loss = t->best_loss;
+    best.best_step = t->best_step;
+    const bool aside =
+        !regular && t->at.best_step > 0; /* a longer training has that for its best */
+    return states_save_best(&t->states, t->params, &best, aside, e) ? not_written(t, e) : 0;
 }
 
 /* Validates, keeps the better network, saves. A stop in between leaves the validation due. */
@@ -217,20 +262,21 @@ static int validate(struct trainer *t, struct err *e)
     const double loss = t->scores[0];
     if (!isfinite(loss)) {
         err_set(e, ERR_FAILED, "%s became %g at step %llu", t->task->scores[0], loss, number(t));
-        return err_hint(e, "the last checkpoint is intact; look at the validation images, or lower "
-                           "fit.adam.lr and train in another run directory");
+        return err_hint(e,
+                        "%s; look at the validation images, or lower fit.adam.lr and train in "
+                        "another run directory",
+                        what_is_left(t));
     }
+    const bool regular = pace_regular(&t->pace, t->at.step), better = loss < t->best_loss;
     t->at.validated = t->at.step;
-    t->at.stale++;
-    const bool better = loss < t->at.best_loss;
+    if (regular) count_validation(&t->at, loss);
     if (better) {
-        t->at.best_loss = loss;
-        t->at.best_step = t->at.step;
-        t->at.stale = 0;
+        t->best_loss = loss;
+        t->best_step = t->at.step;
     }
     if (log_validation(t, e)) return -1;
     timing_charge(&t->time, TIMING_VALIDATION);
-    if (better && states_save_best(&t->states, t->params, &t->at, e)) return not_written(t, e);
+    if (better && save_best(t, regular, e)) return -1;
     timing_charge(&t->time, TIMING_SAVING);
     return save(t, e);
 }
@@ -256,8 +302,7 @@ static void describe(const struct trainer *t, char *detail, size_t size)
     int n = snprintf(detail, size, "loss=%.4g%s", t->at.loss_mean, t->parts_text);
     if (t->scored)
         n += snprintf(detail + n, size - (size_t)n, " %s=%.4g", t->task->scores[0], t->scores[0]);
-    if (isfinite(t->at.best_loss))
-        snprintf(detail + n, size - (size_t)n, " best=%.4g", t->at.best_loss);
+    if (isfinite(t->best_loss)) snprintf(detail + n, size - (size_t)n, " best=%.4g", t->best_loss);
 }
 
 static int loop(struct trainer *t, struct err *e)
@@ -267,7 +312,7 @@ static int loop(struct trainer *t, struct err *e)
     char detail[192] = "";
     for (;;) {
         if (validation_due(t) && validate(t, e)) return -1;
-        if (finished(t) && !validation_due(t)) break;
+        if (trainer_finished(t) && !validation_due(t)) break;
         if (stop_requested()) return stopped(t, e);
         if (step(t, e)) return -1;
         describe(t, detail, sizeof detail);
@@ -285,7 +330,7 @@ static int loop(struct trainer *t, struct err *e)
 static void report(const struct trainer *t)
 {
     printf("run: %s\nsteps: %llu\nbest_step: %llu\nparameters: %zu\n", t->run->dir, number(t),
-           (unsigned long long)t->at.best_step, t->params->trained_len);
+           (unsigned long long)t->best_step, t->params->trained_len);
     for (int i = 0; i < validation_scores(t->validation); i++)
         printf("%s: %.6g\n", validation_score(t->validation, i), t->scores[i]);
     if (!t->cli->quiet) timing_print(&t->time, stderr);
@@ -308,7 +353,7 @@ int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct
     struct trainer t = {.task = task, .conf = c, .cli = cli, .seed = seed, .run = run};
     bool cut = false;
     int bad = trainer_init(&t, e);
-    const bool ended = !bad && finished(&t) && !validation_due(&t);
+    const bool ended = !bad && trainer_finished(&t) && !validation_due(&t);
     if (!bad && !ended)
         bad = record_plan(run, cli, step_plan(t.step), t.precision, &t.initial, t.at.step, e);
     bad = bad || loop(&t, e) || explain(&t, e) ||

@@ -61,7 +61,7 @@ const struct cfg_field fit_recon_fields[] = {
 
 #define FREE_KEYS                                                                                  \
     "run", "data.train", "data.validation", "data.cache", "fit.patience", "fit.explosion",         \
-        "fit.keep", "fit.save_minutes", "fit.ahead", "fit.pictures"
+        "fit.keep", "fit.save_minutes", "fit.ahead", "fit.pictures", "fit.ssfd.checkpoint"
 
 const char *const *fit_may_change(const struct fit_conf *c)
 {
@@ -99,6 +99,16 @@ int fit_check_checkpoints(const struct fit_conf *c, const char *task, const stru
                    (*c->initial && !resume && initial_check(c->initial, task, unet, e))
                ? -1
                : 0;
+}
+
+int fit_check_length(const struct fit_conf *c, uint64_t samples, uint64_t step, struct err *e)
+{
+    const struct pace p = fit_pace(c, samples);
+    if (step <= p.steps) return 0;
+    err_set(e, ERR_CONFIG, "the run is at step %llu already, and %s asks for %llu",
+            (unsigned long long)step, c->steps ? "fit.steps" : "fit.epochs",
+            (unsigned long long)p.steps);
+    return err_hint(e, "ask for as many or more, or train in another run directory");
 }
 
 int fit_batch(const struct fit_conf *c)

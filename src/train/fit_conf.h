@@ -31,8 +31,9 @@ struct fit_conf {
 extern const struct cfg_field fit_ssl_fields[], fit_recon_fields[];
 
 /* Keys that may differ when a run is resumed, dotted, NULL-ended: those that change no weight, and
- * the length where the schedule does not depend on it. (The scans may lie elsewhere: that they are
- * the same is checked by their fingerprint, samples.h.) */
+ * the length where the schedule does not depend on it. (The scans may lie elsewhere, and so
+ * may the network of a loss with SSFD: that they are the same is checked by fingerprints,
+ * states.h.) */
 const char *const *fit_may_change(const struct fit_conf *c);
 /* Cross-field checks that need no data. */
 int fit_check(const struct fit_conf *c, const struct unet_conf *unet, int height, int width,
@@ -40,6 +41,9 @@ int fit_check(const struct fit_conf *c, const struct unet_conf *unet, int height
 /* Whether the checkpoints it would read are there and fit: before hours of work on references. */
 int fit_check_checkpoints(const struct fit_conf *c, const char *task, const struct unet_conf *unet,
                           bool resume, struct err *e);
+/* Whether a training over so many images may go on from a state after `step` steps: not where it
+ * is to end before. */
+int fit_check_length(const struct fit_conf *c, uint64_t samples, uint64_t step, struct err *e);
 int fit_batch(const struct fit_conf *c);                          /* images a step */
 struct pace fit_pace(const struct fit_conf *c, uint64_t samples); /* over so many images */
 struct loss_conf fit_loss(const struct fit_conf *c);

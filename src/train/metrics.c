@@ -12,6 +12,7 @@ int metrics_open(struct metrics *m, const char *dir, bool keep, struct err *e)
 {
     *m = (struct metrics){0};
     if (io_path(m->path, sizeof m->path, e, "%s/metrics.jsonl", dir)) return -1;
+    m->lost = keep && !io_exists(m->path);
     m->file = fopen(m->path, keep ? "a" : "w");
     return m->file ? 0 : err_set(e, ERR_IO, "%s: %s", m->path, strerror(errno));
 }
@@ -22,25 +23,48 @@ void metrics_close(struct metrics *m)
     *m = (struct metrics){0};
 }
 
-/* Whether a line is of what the state at step `step` has behind it. A line cut by a crash does not
- * parse, and goes. */
-static bool stays(const char *line, uint64_t step, uint64_t validated, const char *score)
+enum line { OURS, LATER, BROKEN };
+
+/* OURS: of what the state at step `step` has behind it. */
+static enum line kind_of(const char *line, uint64_t step, uint64_t validated, const char *score)
 {
     json_t *j = json_loads(line, 0, NULL), *at = json_object_get(j, "step");
     const uint64_t last = json_object_get(j, score) ? validated : step;
-    const bool yes = json_is_integer(at) && (uint64_t)json_integer_value(at) <= last;
+    const enum line kind = !json_is_integer(at)                       ? BROKEN
+                           : (uint64_t)json_integer_value(at) <= last ? OURS
+                                                                      : LATER;
     json_decref(j);
-    return yes;
+    return kind;
+}
+
+static void warn(const struct metrics *m, int broken, const char *command)
+{
+    if (m->lost)
+        fprintf(stderr, "%s: warning: %s is missing: what it told of the steps so far is lost\n",
+                command, m->path);
+    if (broken)
+        fprintf(stderr, "%s: warning: %s: %d lines that are none of it are dropped\n", command,
+                m->path, broken);
 }
 
 int metrics_rewind(struct metrics *m, uint64_t step, uint64_t validated, const char *score,
-                   struct err *e)
+                   const char *command, struct err *e)
 {
     char *kept = NULL, *line = NULL;
     size_t len = 0, room = 0;
+    int broken = 0;
     FILE *in = fopen(m->path, "r"), *out = open_memstream(&kept, &len);
     while (in && out && getline(&line, &room, in) > 0)
-        if (stays(line, step, validated, score)) fputs(line, out);
+        switch (kind_of(line, step, validated, score)) {
+        case OURS:
+            fputs(line, out);
+            break;
+        case LATER:
+            break;
+        case BROKEN:
+            broken += strchr(line, '\n') != NULL; /* the last may have been cut */
+        }
+    warn(m, broken, command);
     bool ok = in && out;
     if (in) fclose(in);
     if (out && fclose(out)) ok = false;

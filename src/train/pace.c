@@ -19,7 +19,7 @@ uint64_t pace_epoch(const struct pace *p, uint64_t step)
     return step * p->batch / p->samples;
 }
 
-/* Without the last step's. */
+/* Those that are due after so many steps without the one at the end. */
 static uint64_t regular(const struct pace *p, uint64_t step)
 {
     return p->every_steps ? step / p->every_steps : pace_epoch(p, step) / p->every_epochs;
@@ -29,13 +29,18 @@ uint64_t pace_validations(const struct pace *p, uint64_t step)
 {
     /* Of epochs shorter than a step, several end at once, and are one validation. */
     const uint64_t n = regular(p, step), most = n < step ? n : step;
-    const bool extra = step >= p->steps && step > 0 && regular(p, step) == regular(p, step - 1);
+    const bool extra = step >= p->steps && step > 0 && !pace_regular(p, step);
     return most + extra;
+}
+
+bool pace_regular(const struct pace *p, uint64_t step)
+{
+    return step > 0 && regular(p, step) > regular(p, step - 1);
 }
 
 bool pace_due(const struct pace *p, uint64_t step)
 {
-    return step > 0 && (step >= p->steps || regular(p, step) > regular(p, step - 1));
+    return step > 0 && (step >= p->steps || pace_regular(p, step));
 }
 
 uint64_t pace_log_every(const struct pace *p)

@@ -30,6 +30,8 @@ uint64_t pace_epoch(const struct pace *p, uint64_t step);
 uint64_t pace_validations(const struct pace *p, uint64_t step);
 /* Is there one after step `step` >= 1? */
 bool pace_due(const struct pace *p, uint64_t step);
+/* One that a longer training has as well, not only because it is the last step? */
+bool pace_regular(const struct pace *p, uint64_t step);
 /* Steps between two lines of training loss in the log, at least 10, and validations between two
  * lines of scores, at least 1: so many that a training of any length leaves PACE_LINES lines of
  * either at most. */

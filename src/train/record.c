@@ -68,8 +68,9 @@ static int put(const struct run *r, json_t *j, struct err *e)
     return bad ? -1 : 0;
 }
 
-/* What is there; an empty object where it cannot be read, of which then nothing is known. */
-static json_t *get(const struct run *r)
+/* What is there; an empty object where it cannot be read, of which then nothing is known: *lost, if
+ * not NULL. */
+static json_t *get(const struct run *r, bool *lost)
 {
     char path[1200], *text = NULL;
     size_t len;
@@ -78,7 +79,9 @@ static json_t *get(const struct run *r)
         text = io_read_text(path, MAX_BYTES, &len, NULL);
     if (text) j = json_loads(text, 0, NULL);
     mem_free(text);
-    if (json_is_object(j)) return j;
+    const bool whole = json_is_object(j);
+    if (lost) *lost = !whole;
+    if (whole) return j;
     json_decref(j);
     return json_object();
 }
@@ -181,7 +184,7 @@ int record_plan(const struct run *r, const struct cli *cli, const struct plan *p
                 enum nn_precision precision, const struct initial *initial, uint64_t step,
                 struct err *e)
 {
-    json_t *record = get(r), *is = facts(p, precision);
+    json_t *record = get(r, NULL), *is = facts(p, precision);
     if (cli->resume)
         add_resumption(cli, record, is, step);
     else
@@ -206,7 +209,7 @@ static json_t *sums_of(const struct loss_parts *parts, uint64_t step)
 int record_save(const struct run *r, uint64_t step, const struct timing *t,
                 const struct loss_parts *parts, struct err *e)
 {
-    json_t *record = get(r), *time = json_pack("{s:I}", "steps", (json_int_t)t->steps);
+    json_t *record = get(r, NULL), *time = json_pack("{s:I}", "steps", (json_int_t)t->steps);
     for (int i = 0; i < TIMING_PHASES; i++) /* to a millisecond */
         json_object_set_new(time, timing_names[i], json_real(round(1e3 * t->seconds[i]) / 1e3));
     json_object_set_new(record, "time", time);
@@ -222,9 +225,16 @@ static struct part_sum sum_in(const json_t *j)
     return text ? s : (struct part_sum){0};
 }
 
-void record_restore(const struct run *r, uint64_t step, struct timing *t, struct loss_parts *parts)
+void record_restore(const struct run *r, const struct cli *cli, uint64_t step, struct timing *t,
+                    struct loss_parts *parts)
 {
-    json_t *record = get(r), *time = json_object_get(record, "time");
+    bool lost;
+    json_t *record = get(r, &lost), *time = json_object_get(record, "time");
+    if (lost)
+        fprintf(stderr,
+                "%s: warning: %s/run.json is missing or damaged: how the training was begun, and "
+                "its times so far, are lost\n",
+                cli->command, r->dir);
     const json_t *sums = json_object_get(record, "loss_parts");
     t->steps += (uint64_t)json_integer_value(json_object_get(time, "steps"));
     for (int i = 0; i < TIMING_PHASES; i++)

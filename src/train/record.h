@@ -42,5 +42,7 @@ int record_plan(const struct run *r, const struct cli *cli, const struct plan *p
 int record_save(const struct run *r, uint64_t step, const struct timing *t,
                 const struct loss_parts *parts, struct err *e);
 /* What was recorded with the checkpoint of step `step`: adds the time of the starts before to *t,
- * and sets the sums. Where the record is of another checkpoint, the sums stay as they are. */
-void record_restore(const struct run *r, uint64_t step, struct timing *t, struct loss_parts *parts);
+ * and sets the sums. Where the record is of another checkpoint, the sums stay as they are. A
+ * warning on stderr where there is none. */
+void record_restore(const struct run *r, const struct cli *cli, uint64_t step, struct timing *t,
+                    struct loss_parts *parts);

@@ -2,7 +2,6 @@
 
 #include "base/io.h"
 #include "base/mem.h"
-#include "train/changes.h"
 #include "train/record.h"
 #include "train/states.h"
 
@@ -13,6 +12,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+static const char CONFIGURATION[] = "config.resolved.yaml";
 
 int run_path(const struct run *r, const char *file, char *path, size_t size, struct err *e)
 {
@@ -32,7 +33,9 @@ static char *resolved(const struct cli *cli, const void *conf, size_t *len, stru
 }
 
 /* The configuration a run was started with, with the defaults of keys that have come since: a new
- * key's default is what was done before there was the key. Where it cannot be read, as it is. */
+ * key's default is what was done before there was the key. NULL where this program cannot read it,
+ * as with a key that is no more: then it has to be compared as it is, and what is odd in it is
+ * among the differences. */
 static char *as_of_today(const struct cli *cli, const char *was, size_t len)
 {
     void *conf = mem_new(1, cli->conf_size, NULL);
@@ -43,31 +46,49 @@ static char *as_of_today(const struct cli *cli, const char *was, size_t len)
     return text;
 }
 
-static int check_resumed(const struct run *r, const struct cli *cli, const char *text,
-                         const char *const *may_change, struct err *e)
+/* Compares r->text with what the run was started with. */
+static int check_resumed(struct run *r, const struct cli *cli, const char *const *may_change,
+                         struct err *e)
 {
     char path[1200], *was;
     size_t len;
-    if (run_path(r, "config.resolved.yaml", path, sizeof path, e) ||
-        !(was = io_read_text(path, 1 << 20, &len, e)))
-        return -1;
+    if (run_path(r, CONFIGURATION, path, sizeof path, e)) return -1;
+    if (!(was = io_read_text(path, 1 << 20, &len, e)))
+        return err_hint(e,
+                        "with the configuration the run was started with, '%s %s --check --quiet "
+                        ">%s' makes it anew",
+                        cli->command, cli->config_path ? cli->config_path : "CONFIG.yaml", path);
     char *now = as_of_today(cli, was, len);
-    int bad = changes_check(now ? now : was, text, may_change, cli->command, e);
+    const int bad = changes_check(now ? now : was, r->text, may_change, r->changes, e);
     free(now);
     mem_free(was);
+    if (bad && e && e->code == ERR_DATA) return err_wrap(e, "%s", path);
     return bad ? err_wrap(e, "%s", r->dir) : 0;
+}
+
+static void print_changes(const struct run *r, const struct cli *cli)
+{
+    if (*r->changes)
+        fprintf(stderr, "%s: going on with a changed configuration: %s\n", cli->command,
+                r->changes);
 }
 
 /* Two trainings in one directory would overwrite each other. The lock goes with the process.
  * `make`: the file of it, where there is none. */
-static int lock_directory(struct run *r, bool make, struct err *e)
+static int lock_directory(struct run *r, const struct cli *cli, bool make, struct err *e)
 {
     char path[1200];
     if (run_path(r, ".lock", path, sizeof path, e)) return -1;
     r->lock = open(path, O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0), 0666);
     if (r->lock < 0 && !make && errno == ENOENT) return 0;
     if (r->lock < 0) return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
-    if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return 0;
+    if (flock(r->lock, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (errno != EWOULDBLOCK) { /* a file system without locks */
+        fprintf(stderr,
+                "%s: warning: %s cannot be locked: %s; see that no second training runs in it\n",
+                cli->command, path, strerror(errno));
+        return 0;
+    }
     err_set(e, ERR_CONFIG, "%s: another training is running in it", r->dir);
     return err_hint(e, "wait for it, stop it, or choose another 'run'");
 }
@@ -96,15 +117,13 @@ static int check_state(const struct run *r, bool resume, bool *begun, struct err
     return err_hint(e, "leave out --resume to start");
 }
 
-static int open_files(struct run *r, const struct cli *cli, const char *text, size_t len,
-                      uint64_t seed, bool begun, struct err *e)
+static int write_configuration(const struct run *r, struct err *e)
 {
     char path[1200];
-    if (run_path(r, "config.resolved.yaml", path, sizeof path, e) ||
-        io_write_text(path, text, len, e) || (!begun && record_start(r, cli, seed, e)))
-        return -1;
-    /* Lines of an earlier start that never reached a checkpoint are of no training. */
-    return metrics_open(&r->metrics, r->dir, begun, e);
+    return run_path(r, CONFIGURATION, path, sizeof path, e) ||
+                   io_write_text(path, r->text, r->len, e)
+               ? -1
+               : 0;
 }
 
 int run_begin(struct run *r, const char *dir, const struct cli *cli, const void *conf,
@@ -113,17 +132,23 @@ int run_begin(struct run *r, const char *dir, const struct cli *cli, const void 
     *r = (struct run){.lock = -1};
     bool begun;
     if (io_path(r->dir, sizeof r->dir, e, "%s", dir) || check_state(r, cli->resume, &begun, e) ||
-        io_mkdirs(dir, e) || lock_directory(r, true, e) || check_state(r, cli->resume, &begun, e))
+        io_mkdirs(dir, e) || lock_directory(r, cli, true, e) ||
+        check_state(r, cli->resume, &begun, e) || !(r->text = resolved(cli, conf, &r->len, e)) ||
+        (begun && check_resumed(r, cli, may_change, e)))
         return -1;
-    size_t len = 0;
-    char *text = resolved(cli, conf, &len, e);
-    int bad = !text || (begun && check_resumed(r, cli, text, may_change, e));
-    if (!bad) {
-        sweep(r);
-        bad = open_files(r, cli, text, len, seed, begun, e);
-    }
-    free(text);
-    return bad ? -1 : 0;
+    sweep(r);
+    return (!begun && (write_configuration(r, e) || record_start(r, cli, seed, e))) ||
+                   /* Lines of an earlier start that never reached a checkpoint are of no training.
+                    */
+                   metrics_open(&r->metrics, r->dir, begun, e)
+               ? -1
+               : 0;
+}
+
+int run_go_on(const struct run *r, const struct cli *cli, struct err *e)
+{
+    print_changes(r, cli);
+    return write_configuration(r, e);
 }
 
 int run_check_resumed(const char *dir, const struct cli *cli, const void *conf,
@@ -131,14 +156,12 @@ int run_check_resumed(const char *dir, const struct cli *cli, const void *conf,
 {
     struct run r = {.lock = -1};
     bool begun;
-    size_t len = 0;
-    char *text = NULL;
     const int bad =
         io_path(r.dir, sizeof r.dir, e, "%s", dir) || check_state(&r, true, &begun, e) ||
-        lock_directory(&r, false, e) || !(text = resolved(cli, conf, &len, e)) ||
-        check_resumed(&r, cli, text, may_change, e) ||
+        lock_directory(&r, cli, false, e) || !(r.text = resolved(cli, conf, &r.len, e)) ||
+        check_resumed(&r, cli, may_change, e) ||
         (access(dir, W_OK | X_OK) && err_set(e, ERR_IO, "%s: no file can be written there", dir));
-    free(text);
+    if (!bad) print_changes(&r, cli);
     run_end(&r);
     return bad ? -1 : 0;
 }
@@ -146,6 +169,7 @@ int run_check_resumed(const char *dir, const struct cli *cli, const void *conf,
 void run_end(struct run *r)
 {
     metrics_close(&r->metrics);
+    free(r->text);
     if (r->lock >= 0) close(r->lock);
     *r = (struct run){.lock = -1};
 }

@@ -16,6 +16,7 @@
 
 #include "base/cli.h"
 #include "base/err.h"
+#include "train/changes.h"
 #include "train/metrics.h"
 
 #include <stdbool.h>
@@ -25,7 +26,10 @@
 struct run {
     char dir[1024];
     struct metrics metrics;
-    int lock; /* open while this process has the directory for itself; -1: not */
+    char *text; /* the configuration with every default, of `len` bytes */
+    size_t len;
+    char changes[CHANGES_TEXT]; /* since the start, of a resumed run */
+    int lock;                   /* open while this process has the directory for itself; -1: not */
 };
 
 /* Makes or reopens the directory. Fails where it cannot be written; where another process trains in
@@ -34,6 +38,9 @@ struct run {
  * dotted keys, may differ). */
 int run_begin(struct run *r, const char *dir, const struct cli *cli, const void *conf,
               uint64_t seed, const char *const *may_change, struct err *e);
+/* To be called when the state of a resumed run was accepted: says on stderr what changed, and only
+ * now config.resolved.yaml tells of it. */
+int run_go_on(const struct run *r, const struct cli *cli, struct err *e);
 /* What it would refuse of a run that is to be resumed, changing nothing. */
 int run_check_resumed(const char *dir, const struct cli *cli, const void *conf,
                       const char *const *may_change, struct err *e);

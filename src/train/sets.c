@@ -134,6 +134,14 @@ int sets_refuse_empty(struct sets *s, struct err *e)
                : 0;
 }
 
+int sets_slices(const struct images *im)
+{
+    int n = 0;
+    for (int i = 0; i < im->scans.n; i++)
+        n += im->scans.list[i].slices;
+    return n;
+}
+
 int sets_missing(const struct sets *s, struct err *e)
 {
     const int train = images_missing(&s->train, e);

@@ -25,7 +25,8 @@ int sets_prepare(struct sets *s, bool quiet, struct err *e);
 /* Refuses sets, prepared, of nothing but empty images, all pixels 0: ERR_DATA. There is nothing to
  * learn from, or every score would be one of nothing. */
 int sets_refuse_empty(struct sets *s, struct err *e);
-/* How many of them it would have to make; -1: it would fail. Changes nothing. */
+int sets_slices(const struct images *im); /* images of a set of which no reference is made yet */
+/* How many references it would have to make; -1: it would fail. Changes nothing. */
 int sets_missing(const struct sets *s, struct err *e);
 /* Lists skipped scans in the folder and on stderr (scans_report). */
 int sets_report(const struct sets *s, const char *folder, struct err *e);

@@ -1,16 +1,19 @@
 #include "train/states.h"
 
 #include "base/io.h"
+#include "base/mem.h"
 #include "train/net.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const uint64_t NONE = UINT64_MAX;
 enum { NAME = 64 };
+static const char REGULAR[] = "best-regular.h5";
 
 static void older_name(char out[NAME], uint64_t step)
 {
@@ -62,31 +65,43 @@ bool states_any(const char *dir)
     return holds(dir, "last.h5") || holds(dir, "best.h5") || newest_below(dir, NONE, &n) != NONE;
 }
 
-/* last.h5 under its second name, which stays when the first gets a new file. */
+/* A second name for a file, which stays when the first gets a new one. */
+static int keep(const struct states *s, const char *file, const char *name, struct err *e)
+{
+    char from[1200], to[1200];
+    if (run_path(s->run, file, from, sizeof from, e) || run_path(s->run, name, to, sizeof to, e))
+        return -1;
+    if (link(from, to) == 0 || errno == EEXIST) return 0;
+    /* No links on this file system. Then it has only the second name for a moment, under which it
+     * is found as well. */
+    return io_rename(from, to, e);
+}
+
 static int keep_last(const struct states *s, struct err *e)
 {
-    char last[1200], older[1200], name[NAME];
+    char name[NAME];
     older_name(name, s->last);
-    if (run_path(s->run, "last.h5", last, sizeof last, e) ||
-        run_path(s->run, name, older, sizeof older, e))
-        return -1;
-    if (link(last, older) == 0 || errno == EEXIST) return 0;
-    /* No links on this file system. Then the state has only the second name for a moment, under
-     * which it is found as well. */
-    return io_rename(last, older, e);
+    return keep(s, "last.h5", name, e);
+}
+
+static int drop(const struct states *s, const char *name, struct err *e)
+{
+    char path[1200];
+    if (run_path(s->run, name, path, sizeof path, e)) return -1;
+    return unlink(path) && errno != ENOENT ? err_set(e, ERR_IO, "%s: %s", path, strerror(errno))
+                                           : 0;
 }
 
 static int drop_oldest(const struct states *s, struct err *e)
 {
     uint64_t below = NONE, step;
-    char path[1200], name[NAME];
+    char name[NAME];
     int n;
     for (int kept = 0; (step = newest_below(s->run->dir, below, &n)) != NONE; kept++) {
         below = step;
         if (kept < s->keep) continue;
         older_name(name, step);
-        if (run_path(s->run, name, path, sizeof path, e)) return -1;
-        if (unlink(path)) return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+        if (drop(s, name, e)) return -1;
     }
     return 0;
 }
@@ -106,10 +121,13 @@ int states_save(struct states *s, const struct params *p, const struct ckpt_info
     return drop_oldest(s, e);
 }
 
-int states_save_best(struct states *s, const struct params *p, const struct ckpt_info *at,
-                     struct err *e)
+int states_save_best(struct states *s, const struct params *p, const struct ckpt_info *best,
+                     bool aside, struct err *e)
 {
-    return save_as(s, "best.h5", p, at, e);
+    return (aside && holds(s->run->dir, "best.h5") && keep(s, "best.h5", REGULAR, e)) ||
+                   save_as(s, "best.h5", p, best, e)
+               ? -1
+               : 0;
 }
 
 /* 0: whole and read; 1: not there, or put aside as damaged; -1: something else is wrong. */
@@ -161,6 +179,68 @@ int states_newest(struct states *s, const struct cli *cli, bool look, char *path
     return 0;
 }
 
+/* 0: `name` is whole and of step `step`, and best.h5 has its content now. As try_state. */
+static int restore_best(struct states *s, const struct cli *cli, const char *name, uint64_t step,
+                        struct ckpt_info *best, struct err *e)
+{
+    char from[1200], to[1200];
+    struct stat st;
+    size_t len;
+    const int status = try_state(s, cli, false, name, from, sizeof from, best, e);
+    if (status) return status;
+    if (best->step != step) return 1;
+    if (run_path(s->run, "best.h5", to, sizeof to, e)) return -1;
+    if (stat(from, &st)) return err_set(e, ERR_NOINPUT, "%s: %s", from, strerror(errno));
+    char *content = io_read_text(from, (size_t)st.st_size, &len, e);
+    const int bad = !content || io_write_text(to, content, len, e);
+    mem_free(content);
+    if (!bad && strcmp(name, REGULAR))
+        fprintf(stderr, "%s: warning: best.h5 is made again, from %s\n", cli->command, name);
+    return bad ? -1 : 0;
+}
+
+int states_settle_best(struct states *s, const struct cli *cli, const struct ckpt_info *at,
+                       bool ended, struct ckpt_info *best, struct err *e)
+{
+    char path[1200], older[NAME];
+    struct ckpt_info is;
+    *best = *at;
+    const int found = try_state(s, cli, false, "best.h5", path, sizeof path, &is, e);
+    if (found < 0) return -1;
+    const bool whole = found == 0, kept = holds(s->run->dir, REGULAR);
+    if (whole && ended && is.step == at->step) {
+        *best = is;
+        return 0;
+    }
+    if (at->best_step == 0)
+        return 0; /* if any, that of an end: the first regular one replaces it */
+    if (whole && is.step == at->best_step) return drop(s, REGULAR, e);
+    /* Killed after best.h5 was saved and before the state was: that validation comes again. */
+    if (whole && !kept && is.step > at->step) return 0;
+    older_name(older, at->best_step);
+    const char *const names[] = {REGULAR, older, "last.h5"};
+    for (int i = 0; i < 3; i++) {
+        struct ckpt_info again;
+        const int status = restore_best(s, cli, names[i], at->best_step, &again, e);
+        if (status <= 0) return status || drop(s, REGULAR, e) ? -1 : 0;
+    }
+    if (drop(s, REGULAR, e)) return -1;
+    fprintf(stderr, "%s: warning: the best network, of step %llu, is lost: ", cli->command,
+            (unsigned long long)at->best_step);
+    if (whole)
+        fprintf(stderr, "best.h5 is of step %llu\n", (unsigned long long)is.step);
+    else
+        fprintf(stderr, "%s\n",
+                ended ? "there is only last.h5"
+                      : "best.h5 will be the best of validations to come");
+    *best = whole ? is : *at;
+    if (!whole) {
+        best->best_loss = INFINITY;
+        best->best_step = 0;
+    }
+    return 0;
+}
+
 struct ckpt_info states_fresh(const char *task, const struct unet_conf *unet, int height, int width,
                               uint64_t images)
 {
@@ -176,17 +256,21 @@ int states_fit(const char *path, const struct ckpt_info *fresh, const struct ckp
     char what[160] = "";
     /* Parameters of the same shapes are not enough: groups and dropout leave no trace in them. */
     if (net_differs(&at->unet, &fresh->unet, what, sizeof what) || strcmp(fresh->task, at->task) ||
-        fresh->height != at->height || fresh->width != at->width)
-        return err_set(e, ERR_DATA, "%s is a checkpoint of another network or task%s%s", path,
-                       *what ? ": " : "", what);
+        fresh->height != at->height || fresh->width != at->width) {
+        err_set(e, ERR_DATA, "%s is a checkpoint of another network or task%s%s", path,
+                *what ? ": " : "", what);
+        return err_hint(e, "a file of another run must have been copied there: put it away, and "
+                           "--resume goes on from the next older state, if there is one");
+    }
     if (fresh->images != at->images) {
         err_set(e, ERR_DATA,
                 "the scans behind data.train and data.validation are not those the "
                 "run was started with: files were added, removed, renamed or replaced");
         return err_hint(e, "bring the same files back, or train in another run directory");
     }
-    if (fresh->encoder != at->encoder)
-        return err_set(e, ERR_DATA,
-                       "fit.ssfd.checkpoint is another network than the run was started with");
-    return 0;
+    if (fresh->encoder == at->encoder) return 0;
+    err_set(e, ERR_DATA, "fit.ssfd.checkpoint is another file than the run was started with");
+    return err_hint(e,
+                    "its content counts, not where it lies: give a copy of the one from then, or "
+                    "train in another run directory");
 }

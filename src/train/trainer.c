@@ -1,21 +1,33 @@
 #include "train/trainer.h"
 
+#include "base/mem.h"
 #include "base/progress.h"
 #include "train/record.h"
 
 #include <math.h>
 #include <string.h>
 
+bool trainer_finished(const struct trainer *t)
+{
+    const int patience = t->conf->patience;
+    return t->at.step >= t->pace.steps || (patience && t->at.stale >= (uint64_t)patience);
+}
+
 static int resume(struct trainer *t, struct err *e)
 {
     char path[1200];
+    struct ckpt_info best;
     const struct ckpt_info fresh = t->at;
-    return states_newest(&t->states, t->cli, false, path, sizeof path, &t->at, e) ||
-                   states_fit(path, &fresh, &t->at, e) || ckpt_load(path, t->params, true, e) ||
-                   metrics_rewind(&t->run->metrics, t->at.step, t->at.validated, t->task->scores[0],
-                                  e)
-               ? -1
-               : 0;
+    if (states_newest(&t->states, t->cli, false, path, sizeof path, &t->at, e) ||
+        states_fit(path, &fresh, &t->at, e) ||
+        fit_check_length(t->conf, t->task->train.samples, t->at.step, e) ||
+        ckpt_load(path, t->params, true, e) || run_go_on(t->run, t->cli, e) ||
+        states_settle_best(&t->states, t->cli, &t->at, trainer_finished(t), &best, e))
+        return -1;
+    t->best_loss = best.best_loss;
+    t->best_step = best.best_step;
+    return metrics_rewind(&t->run->metrics, t->at.step, t->at.validated, t->task->scores[0],
+                          t->cli->command, e);
 }
 
 static int make_network(struct trainer *t, struct err *e)
@@ -31,6 +43,22 @@ static int make_network(struct trainer *t, struct err *e)
     return t->conf->average > 0.0 ? params_average_begin(t->params, e) : 0;
 }
 
+/* The loader gives the images that go at once, and keeps about fit.ahead times fit.batch ready. */
+static int start_loader(struct trainer *t, struct err *e)
+{
+    const struct fit_conf *c = t->conf;
+    const int at_once = step_at_once(t->step);
+    const struct loader_conf feed = {.size = at_once,
+                                     .ahead = (c->ahead * c->batch + at_once - 1) / at_once,
+                                     .shuffle = true,
+                                     .seed = t->seed,
+                                     .first = t->at.step * t->pace.batch};
+    return (t->index = mem_new((size_t)fit_batch(c), sizeof *t->index, e)) &&
+                   (t->loader = loader_new(blame_source(&t->source), feed, e))
+               ? 0
+               : -1;
+}
+
 int trainer_init(struct trainer *t, struct err *e)
 {
     const struct task *task = t->task;
@@ -40,6 +68,7 @@ int trainer_init(struct trainer *t, struct err *e)
     t->states = states_of(t->run, c->keep);
     t->source = (struct named_source){task, false};
     t->at = states_fresh(task->name, &task->unet, task->height, task->width, task->fingerprint);
+    t->best_loss = t->at.best_loss;
     if (make_network(t, e) || (t->cli->resume && resume(t, e))) return -1;
     struct plan_conf shape = {.batch = fit_batch(c),
                               .height = task->height,
@@ -49,16 +78,10 @@ int trainer_init(struct trainer *t, struct err *e)
     if (!(t->step = step_new(t->graph, t->params, shape, 0, e)) ||
         !(t->validation =
               validation_new(task, t->graph, t->params, &t->parts, t->precision, c->pictures, e)) ||
-        insight_open(&t->insight, t->run, t->at.step, e))
+        insight_open(&t->insight, t->run, t->at.step, e) || start_loader(t, e))
         return -1;
-    struct loader_conf feed = {.size = fit_batch(c),
-                               .ahead = c->ahead,
-                               .shuffle = true,
-                               .seed = t->seed,
-                               .first = t->at.step * t->pace.batch};
-    if (!(t->loader = loader_new(blame_source(&t->source), feed, e))) return -1;
     t->time = timing_begin();
-    if (t->cli->resume) record_restore(t->run, t->at.step, &t->time, &t->parts);
+    if (t->cli->resume) record_restore(t->run, t->cli, t->at.step, &t->time, &t->parts);
     t->saved = clock_seconds();
     return 0;
 }
@@ -67,6 +90,7 @@ void trainer_release(struct trainer *t)
 {
     insight_close(&t->insight);
     loader_free(t->loader);
+    mem_free(t->index);
     validation_free(t->validation);
     step_free(t->step);
     params_free(t->params);

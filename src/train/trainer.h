@@ -30,9 +30,15 @@ struct trainer {
     struct validation *validation;
     struct named_source source;
     struct loader *loader;
+    uint32_t *index;        /* samples of the step */
+    int bad;                /* which of them is not finite; -1: none */
     struct initial initial; /* where the weights came from, in a new training */
     struct ckpt_info at;    /* what a checkpoint says besides the weights */
-    double loss, norm;      /* of the last step, and of its gradient */
+    /* What best.h5 holds. It is what `at` says, unless it is of a validation only at the end, which
+     * does not count for a longer training, or was lost. */
+    double best_loss;
+    uint64_t best_step;
+    double loss, norm; /* of the last step, and of its gradient */
     struct loss_parts parts;
     double scores[VALIDATION_MAX_SCORES]; /* of the last validation, see validation_run */
     bool scored;                          /* by this process */
@@ -44,4 +50,6 @@ struct trainer {
 
 /* *t holds task, conf, cli, seed and run, and zeros. Released in any case. */
 int trainer_init(struct trainer *t, struct err *e);
+/* It is as long as it was to be, or out of patience. */
+bool trainer_finished(const struct trainer *t);
 void trainer_release(struct trainer *t);

@@ -53,7 +53,9 @@ static int check_state(const struct training *t, const struct training_conf *c,
     fresh = states_fresh(t->task, &c->network, c->data.height, c->data.width, images);
     if (c->fit.ssfd.weight > 0.0 && seal_check(c->fit.ssfd.checkpoint, &fresh.encoder, e))
         return -1;
-    if (states_fit(path, &fresh, &at, e)) return -1;
+    if (states_fit(path, &fresh, &at, e) ||
+        fit_check_length(&c->fit, (uint64_t)sets_slices(&sets->train), at.step, e))
+        return -1;
     printf("# --resume goes on from %s, after step %llu\n", path, (unsigned long long)at.step);
     return 0;
 }

@@ -46,7 +46,7 @@ int trial_init(struct trial *t, const struct unet_conf *unet, const struct fit_c
         shape.batch = t->batch = at_once;
         if (!(t->step = step_new(t->graph, t->params, shape, at_once, e))) return -1;
     }
-    fill(t, unet, (size_t)t->batch * (size_t)height * (size_t)width);
+    fill(t, unet, (size_t)at_once * (size_t)height * (size_t)width);
     return 0;
 }
 
@@ -60,9 +60,11 @@ void trial_release(struct trial *t)
 
 struct trial_time trial_step(struct trial *t)
 {
-    struct trial_time took;
+    struct trial_time took = {0};
+    const struct step_key key = {.seed = SEED, .epoch = (uint32_t)t->steps};
     const double start = clock_seconds();
-    step_run(t->step, (struct step_key){.seed = SEED, .epoch = (uint32_t)t->steps}, &took.forward);
+    for (int part = 0; part < step_parts(t->step); part++)
+        step_part(t->step, part, key, &took.forward);
     const double middle = clock_seconds();
     adam_step(t->params, t->adam, t->adam->lr, ++t->steps);
     took.optimiser = clock_seconds() - middle;

@@ -92,7 +92,8 @@ static float *input(struct bench *b, const char *name)
 static void fill(struct bench *b, const char *name, int channels)
 {
     const struct plan_conf *c = &b->job.conf;
-    const size_t n = (size_t)c->batch * (size_t)c->height * (size_t)c->width * (size_t)channels;
+    const int images = b->training ? step_at_once(b->training) : c->batch;
+    const size_t n = (size_t)images * (size_t)c->height * (size_t)c->width * (size_t)channels;
     struct rng r = rng_make(1, RNG_TEST, 0, 0);
     float *x = input(b, name);
     for (size_t i = 0; x && i < n; i++)
@@ -139,11 +140,21 @@ static int bench_init(struct bench *b, struct job job, const char *tap, struct e
     return 0;
 }
 
+/* Forward and backward; every part of a step has the same images. */
+static void train(struct bench *b, struct step_key key, double *forward_seconds)
+{
+    const int parts = step_parts(b->training);
+    b->loss = 0.0;
+    if (forward_seconds) *forward_seconds = 0.0;
+    for (int part = 0; part < parts; part++)
+        b->loss += step_part(b->training, part, key, forward_seconds) / parts;
+}
+
 static void passes(struct bench *b, double *forward_seconds)
 {
     const struct step_key key = {.seed = 1, .epoch = (uint32_t)b->steps};
     if (b->training) {
-        b->loss = step_run(b->training, key, forward_seconds);
+        train(b, key, forward_seconds);
         return;
     }
     const double start = now(b);
@@ -264,7 +275,7 @@ static int cmd_grads(struct bench *b, char **word, struct err *e)
     FILE *f = b->job.conf.training && word[0] ? fopen(word[0], "wb") : NULL;
     if (!f) return err_set(e, ERR_IO, "no training, or a file that cannot be written");
     struct shape s = {0};
-    b->loss = step_run(b->training, (struct step_key){.seed = 1}, NULL);
+    train(b, (struct step_key){.seed = 1}, NULL);
     const float *output = plan_output(b->plan, "output", &s); /* of the last images */
     save(f, "output", output, shape_len(s));
     for (int i = 0; i < b->params->n; i++) {

@@ -1,5 +1,5 @@
 /* A batch a few images at a time: the same loss and gradients as all at once, the same dropout
- * masks, memory of the few, and inputs that stay. */
+ * masks, and memory of the few. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -20,7 +20,10 @@ struct setting {
     struct graph *graph;
     struct params *params;
     struct step *step;
+    float *input[2]; /* of the whole batch */
+    size_t len;      /* of an image */
 };
+static const char *const names[] = {"input", "target"};
 
 static const struct unet_conf nets[] = {
     {1, 1, 20, 3, UNET_BLOCK_CONTEXT, 10, 0.3, .residual = false},
@@ -43,13 +46,13 @@ static struct setting make(const struct unet_conf *net, int at_once)
                                 .precision = NN_FP32_DIRECT}; /* sums differ, products do not */
     s.step = step_new(s.graph, s.params, c, at_once, NULL);
     assert_non_null(s.step);
-    const char *const names[] = {"input", "target"};
+    s.len = (size_t)(SIDE * SIDE * net->in_channels);
     for (uint32_t k = 0; k < 2; k++) {
         struct rng r = rng_make(1, RNG_TEST, 0, k);
-        float *in = step_input(s.step, names[k]);
-        assert_non_null(in);
-        for (int i = 0; i < BATCH * SIDE * SIDE * net->in_channels; i++)
-            in[i] = (float)rng_normal(&r);
+        assert_non_null(s.input[k] = malloc(BATCH * s.len * sizeof(float)));
+        for (size_t i = 0; i < BATCH * s.len; i++)
+            s.input[k][i] = (float)rng_normal(&r);
+        assert_non_null(step_input(s.step, names[k]));
     }
     assert_null(step_input(s.step, "other"));
     return s;
@@ -57,6 +60,8 @@ static struct setting make(const struct unet_conf *net, int at_once)
 
 static void release(struct setting *s)
 {
+    free(s->input[0]);
+    free(s->input[1]);
     step_free(s->step);
     params_free(s->params);
     graph_free(s->graph);
@@ -64,7 +69,17 @@ static void release(struct setting *s)
 
 static double *gradient(struct setting *s, const uint32_t *sample, double *loss)
 {
-    *loss = step_run(s->step, (struct step_key){.seed = 5, .epoch = 2, .sample = sample}, NULL);
+    static const uint32_t in_order[BATCH] = {0, 1, 2, 3, 4, 5};
+    const int at_once = step_at_once(s->step), parts = step_parts(s->step);
+    *loss = 0.0;
+    for (int part = 0; part < parts; part++) {
+        const size_t first = (size_t)(part * at_once), n = (size_t)at_once * s->len;
+        for (int k = 0; k < 2; k++)
+            memcpy(step_input(s->step, names[k]), s->input[k] + first * s->len, n * sizeof(float));
+        const struct step_key key = {
+            .seed = 5, .epoch = 2, .sample = (sample ? sample : in_order) + first};
+        *loss += step_part(s->step, part, key, NULL) / parts;
+    }
     double *g = malloc(s->params->len * sizeof *g);
     assert_non_null(g);
     for (size_t i = 0; i < s->params->len; i++)

@@ -73,7 +73,7 @@ static struct task make_task(struct side *train, struct side *validation)
                  .filters = 4,
                  .levels = 3,
                  .block = UNET_BLOCK_CONTEXT,
-                 .groups = 2,
+                 .groups = train->toy.groups ? train->toy.groups : 2,
                  .dropout = 0.1},
         .height = N,
         .width = N,
