@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -152,6 +153,33 @@ static void bf16_without_its_products_is_fp32(void **state)
     o = succeeds(shell_run("%s --explain --set fit.precision=bf16", old));
     assert_int_equal(count(o->err, "warning"), 1);
     assert_non_null(strstr(o->out, "precision fp32, "));
+}
+
+/* --- memory --- */
+
+/* The most that a command run so far had, in KiB. */
+static long most_memory(void)
+{
+    struct rusage of;
+    assert_int_equal(getrusage(RUSAGE_CHILDREN, &of), 0);
+    return of.ru_maxrss;
+}
+
+/* A step of 2048 images takes what one of 256 does: what goes at once, and is ready, are a few. */
+static void memory_is_not_that_of_the_step(void **state)
+{
+    (void)state;
+    const char *const step = "train-ssl ssl.yaml --quiet --threads 2 --set fit.steps=1 --set "
+                             "run=step%d --set fit.accumulate=%d";
+    char command[256];
+    long most[2];
+    for (int i = 0; i < 2; i++) {
+        snprintf(command, sizeof command, step, i, i ? 1024 : 128);
+        succeeds(shell_run("%s", command));
+        most[i] = most_memory();
+    }
+    print_message("%ld and %ld KiB\n", most[0], most[1]);
+    assert_true((double)most[1] < 1.05 * (double)most[0]);
 }
 
 /* --- resumptions --- */
@@ -318,6 +346,7 @@ int main(void)
         cmocka_unit_test(what_computed_is_recorded),
         cmocka_unit_test(precisions),
         cmocka_unit_test(bf16_without_its_products_is_fp32),
+        cmocka_unit_test(memory_is_not_that_of_the_step),
         cmocka_unit_test(a_resumption_elsewhere_warns),
         cmocka_unit_test(explain),
     };
