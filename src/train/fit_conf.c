@@ -4,7 +4,7 @@
 #define LENGTH_FIELDS(epochs_default)                                                              \
     CFG_INT(struct fit_conf, batch, "4", 1, 1024, "images", "images of a batch"),                  \
         CFG_INT(struct fit_conf, accumulate, "1", 1, 1024, "batches",                              \
-                "batches a step, whose gradients are averaged; memory does not grow with either"), \
+                "batches a step, whose gradients are averaged; memory does not grow with them"),   \
         CFG_INT(struct fit_conf, epochs, epochs_default, 1, 1e6, "",                               \
                 "passes over the training images"),                                                \
         CFG_INT(struct fit_conf, steps, "0", 0, 2e9, "",                                           \

@@ -4,7 +4,7 @@
  *     run.json               machine, seed, threads, kernels, where the time went (record.h)
  *     metrics.jsonl          one JSON object a line: training loss, and scores of validations, at
  *                            most PACE_LINES lines of either (train/pace.h)
- *     last.h5, best.h5, step-*.h5   checkpoints (train/states.h)
+ *     last.h5, best.h5, step-*.h5, best-regular.h5   checkpoints (train/states.h)
  *     samples.png            pictures of the latest validation
  *     panels/, events.out.tfevents.*   what TensorBoard shows, and past pictures (train/insight.h)
  *     explain.txt            at the end: nodes, memory, kernels and times of a step (nn/plan.h)

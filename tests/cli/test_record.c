@@ -343,10 +343,10 @@ static void explain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_is_not_that_of_the_step), /* before any that takes more */
         cmocka_unit_test(what_computed_is_recorded),
         cmocka_unit_test(precisions),
         cmocka_unit_test(bf16_without_its_products_is_fp32),
-        cmocka_unit_test(memory_is_not_that_of_the_step),
         cmocka_unit_test(a_resumption_elsewhere_warns),
         cmocka_unit_test(explain),
     };
