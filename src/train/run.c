@@ -55,7 +55,7 @@ static int check_resumed(struct run *r, const struct cli *cli, const char *const
     if (run_path(r, CONFIGURATION, path, sizeof path, e)) return -1;
     if (!(was = io_read_text(path, 1 << 20, &len, e)))
         return err_hint(e,
-                        "with the configuration the run was started with, '%s %s --check --quiet "
+                        "with the configuration and --set of the start, '%s %s --check --quiet "
                         ">%s' makes it anew",
                         cli->command, cli->config_path ? cli->config_path : "CONFIG.yaml", path);
     char *now = as_of_today(cli, was, len);
