@@ -12,7 +12,7 @@ struct toy { /* what goes wrong with the training images, by number of the sampl
     int loud_at;                  /* a hundred thousand times as large */
     int validation_nan_at, validation_fail_at;
     uint64_t fingerprint;
-    int groups; /* of the network; 0: two */
+    int groups;                /* of the network; 0: two */
     void (*watch)(int sample); /* is told of each that is made; NULL: nobody */
 };
 
