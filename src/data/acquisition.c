@@ -74,15 +74,14 @@ static int admit(struct acquisition *a, struct masks *masks, int mask_on, const 
     if (!p) return -1;
     if (p->of != w) {
         err_set(e, ERR_CONFIG, "data consistency needs a mask of columns; this one drops points");
-        return err_hint(e, "choose another mask, or set network.data_consistency to 0");
+        return err_hint(e, "choose a mask that drops columns, as random or fastmri");
     }
     if (w > s->width || s->width > width) {
         err_set(e, ERR_CONFIG,
                 "data consistency is not defined: of %d columns of the masked k-space the image "
                 "keeps %d, and what is cut off is aliased into them",
                 w, s->width < width ? s->width : width);
-        if (w > s->width)
-            return err_hint(e, "set mask_on to cropped, or network.data_consistency to 0");
+        if (w > s->width) return err_hint(e, "set mask_on to cropped");
         return err_hint(e, "set data.width to at least %d", s->width);
     }
     if (s->coils > a->coils) a->coils = s->coils;

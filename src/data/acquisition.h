@@ -19,9 +19,10 @@
 #include "data/undersample.h"
 
 struct acquisition;
-/* For all scans of `n` sets of images, found at least, and of one size. ERR_CONFIG where N is not the
- * operator: masks that drop points; k-space of more columns than the image keeps, for what lies
- * outside of the image is aliased into it. */
+/* For all scans of `n` sets of images, found at least, and of one size. ERR_CONFIG where N is not
+ * the operator: masks that drop points; k-space of more columns than the image keeps, for what lies
+ * outside of the image is aliased into it. The hint is about the masks and the image's width: only
+ * the caller knows whether a network can do without. */
 struct acquisition *acquisition_new(struct undersample_conf c, const struct images *const *sets,
                                     int n, struct err *e);
 /* Without scans, to measure the cost: for images as wide as k-space. An acquisition of nothing but

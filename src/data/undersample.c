@@ -4,6 +4,10 @@
 #include "data/fft.h"
 #include "data/normalise.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 static const double TOP_SHARE = 0.05;
 
 const struct cfg_field undersample_fields[] = {
@@ -13,6 +17,70 @@ const struct cfg_field undersample_fields[] = {
     CFG_U64(struct undersample_conf, seed, "1",
             "of the masks: each is a function of this and the name of the scan's file"),
     CFG_END};
+
+/* The dump of a configuration, free(). NULL: out of memory. */
+static char *dump(const struct undersample_conf *c)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    const bool bad = !f || cfg_write(undersample_fields, c, f);
+    if (f && !fclose(f) && !bad) return text;
+    free(text);
+    return NULL;
+}
+
+int undersample_write(const struct undersample_conf *c, char *text, size_t size, struct err *e)
+{
+    char *all = dump(c);
+    if (!all) return err_set(e, ERR_FAILED, "out of memory");
+    const bool fits = strlen(all) < size;
+    if (fits) memcpy(text, all, strlen(all) + 1);
+    free(all);
+    return fits ? 0
+                : err_set(e, ERR_CONFIG,
+                          "mask: its description is longer than the %zu bytes a checkpoint has for "
+                          "it",
+                          size - 1);
+}
+
+/* Lines "key: value" of two dumps of the same table and kind of mask, which differ in values alone.
+ */
+static void list_differences(const char *was, const char *is, char *what, size_t size)
+{
+    for (size_t at = 0; *was && *is;) {
+        const int a = (int)strcspn(was, "\n"), b = (int)strcspn(is, "\n");
+        const int indent = (int)strspn(was, " "), value = (int)strcspn(was, ":") + 2;
+        if ((a != b || memcmp(was, is, (size_t)a) != 0) && at < size)
+            at += (size_t)snprintf(what + at, size - at, "%s%.*s was %.*s, is %.*s", at ? "; " : "",
+                                   value - 2 - indent, was + indent, a - value, was + value,
+                                   b - value, is + value);
+        was += a + (was[a] != '\0');
+        is += b + (is[b] != '\0');
+    }
+}
+
+bool undersample_differs(const char *record, const struct undersample_conf *is, char *what,
+                         size_t size)
+{
+    struct undersample_conf was = {0};
+    struct cfg *cfg =
+        cfg_parse(undersample_fields, &was, "", record, strlen(record), NULL, 0, NULL);
+    *what = '\0';
+    if (!cfg)
+        snprintf(what, size, "its record of them cannot be read by this version");
+    else if (was.mask.kind != is->mask.kind)
+        snprintf(what, size, "mask was %s, is %s", was.mask.kind->name, is->mask.kind->name);
+    else {
+        /* Today's dump of the record: keys that have come since have their defaults. */
+        char *a = dump(&was), *b = dump(is);
+        if (a && b) list_differences(a, b, what, size);
+        free(a);
+        free(b);
+    }
+    cfg_free(cfg);
+    return *what != '\0';
+}
 
 int undersample_init(struct undersample *u, struct undersample_conf c, const struct images *im,
                      struct err *e)

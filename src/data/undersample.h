@@ -15,6 +15,12 @@ struct undersample_conf {
 };
 extern const struct cfg_field undersample_fields[];
 
+/* As YAML, for the record of what was made with it. ERR_CONFIG where `size` does not suffice. */
+int undersample_write(const struct undersample_conf *c, char *text, size_t size, struct err *e);
+/* Whether a record tells of other masks than these, and of which: "acceleration was 4, is 8". */
+bool undersample_differs(const char *record, const struct undersample_conf *is, char *what,
+                         size_t size);
+
 struct undersample { /* work space of one thread */
     struct undersample_conf conf;
     const struct images *images;

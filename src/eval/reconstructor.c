@@ -1,5 +1,6 @@
 #include "eval/reconstructor.h"
 
+#include "base/progress.h"
 #include "nn/graph.h"
 #include "nn/params.h"
 #include "nn/unet.h"
@@ -58,12 +59,22 @@ static int make_acquisition(struct reconstructor *r, const struct reconstructor_
     return 0;
 }
 
+/* A network does well what it was trained for. */
+static void warn_of_masks(const struct reconstructor_conf *c, const struct ckpt_info *info)
+{
+    char what[300];
+    if (*info->undersampling &&
+        undersample_differs(info->undersampling, &c->from, what, sizeof what))
+        progress_warn("%s was trained with other masks: %s", c->checkpoint, what);
+}
+
 int reconstructor_open(struct reconstructor *r, const struct reconstructor_conf *c, struct err *e)
 {
     *r = (struct reconstructor){.batch = c->batch, .height = c->height, .width = c->width};
     if (reconstructor_describe(c->checkpoint, &r->height, &r->width, &r->info, e) ||
         (r->info.unet.data_consistency > 0 && make_acquisition(r, c, e)))
         return -1;
+    warn_of_masks(c, &r->info);
     if (!(r->graph = graph_new())) return err_set(e, ERR_FAILED, "out of memory");
     int x = graph_input(r->graph, "input", r->info.unet.in_channels);
     graph_output(r->graph, unet_build(r->graph, &r->info.unet, x));

@@ -35,7 +35,8 @@ struct reconstructor_conf {
  * ones that fit. */
 int reconstructor_describe(const char *checkpoint, int *height, int *width, struct ckpt_info *info,
                            struct err *e);
-/* Whatever the outcome, the caller releases it in the end. */
+/* Warns where the network was trained with other masks, as far as its checkpoint says. Whatever the
+ * outcome, the caller releases it in the end. */
 int reconstructor_open(struct reconstructor *r, const struct reconstructor_conf *c, struct err *e);
 void reconstructor_release(struct reconstructor *r);
 /* That input i is the slice which `u` undersampled last. Inputs may be told by several threads. */

@@ -84,6 +84,8 @@ static int write_info(struct h5 *f, const struct ckpt_info *info, struct err *e)
     const int steps =
         i.unet.data_consistency; /* a file that does not say is of a network without */
     if (steps && h5_set_attr_i64(f, "/", "unet.data_consistency", steps, e)) return -1;
+    if (*i.undersampling && h5_set_attr_text(f, "/", "undersampling", i.undersampling, e))
+        return -1;
     return h5_set_attr_f64(f, "/", "unet.dropout", i.unet.dropout, e);
 }
 
@@ -106,6 +108,16 @@ static int read_int(const struct h5 *f, const char *key, int64_t min, int64_t ma
     if (*v < min || *v > max)
         return err_set(e, ERR_DATA, "%s: attribute '%s' is %" PRId64, h5_path(f), key, *v);
     return 0;
+}
+
+static int read_text(const struct h5 *f, const char *key, char *text, size_t size, struct err *e)
+{
+    char *all = h5_attr_text(f, "/", key, e);
+    if (!all) return -1;
+    const size_t len = strlen(all);
+    if (len < size) memcpy(text, all, len + 1);
+    mem_free(all);
+    return len < size ? 0 : err_set(e, ERR_DATA, "%s: attribute '%s' is too long", h5_path(f), key);
 }
 
 static int read_info(const struct h5 *f, struct ckpt_info *out, struct err *e)
@@ -140,13 +152,10 @@ static int read_info(const struct h5 *f, struct ckpt_info *out, struct err *e)
     if (!(i.unet.dropout >= 0.0 && i.unet.dropout < 1.0))
         return err_set(e, ERR_DATA, "%s: attribute 'unet.dropout' is %g", h5_path(f),
                        i.unet.dropout);
-    char *task = h5_attr_text(f, "/", "task", e);
-    if (!task) return -1;
-    const size_t len = strlen(task);
-    if (len < sizeof i.task) memcpy(i.task, task, len + 1);
-    mem_free(task);
-    if (len >= sizeof i.task)
-        return err_set(e, ERR_DATA, "%s: attribute 'task' is too long", h5_path(f));
+    if (read_text(f, "task", i.task, sizeof i.task, e) ||
+        (h5_attr_has(f, "/", "undersampling") && /* of older files it is not known */
+         read_text(f, "undersampling", i.undersampling, sizeof i.undersampling, e)))
+        return -1;
     *out = i;
     return 0;
 }

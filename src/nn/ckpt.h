@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+enum { CKPT_TEXT = 1024 };
+
 struct ckpt_info {
     char task[16]; /* "ssl" or "recon" */
     struct unet_conf unet;
@@ -23,6 +25,8 @@ struct ckpt_info {
     uint64_t stale;      /* validations since the best */
     uint64_t images;     /* fingerprint of the sets trained and validated on; 0: not known */
     uint64_t encoder;    /* checksum of the checkpoint whose encoder the loss uses; 0: none */
+    /* How the network's input was undersampled, as YAML; "": it was not, or that is not known. */
+    char undersampling[CKPT_TEXT];
 };
 
 /* Refuses values that are not finite (ERR_FAILED), leaving an older file as it is. */

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "data/acquisition.h"
+#include "nn/ckpt.h"
 #include "train/samples.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ struct recon {
     struct side train, validation;
     struct acquisition *acquisition; /* of both, where there is data consistency */
     struct normal normal;
+    char undersampling[CKPT_TEXT];
 };
 
 static int make(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target,
@@ -139,11 +141,23 @@ static struct sample_source source(struct side *s)
                                   2 * pixels, planes * pixels,        make};
 }
 
+static struct acquisition *acquire(struct undersample_conf from, const struct images *const sets[2],
+                                   struct err *e)
+{
+    struct acquisition *a = acquisition_new(from, sets, 2, e);
+    if (!a && e && e->code == ERR_CONFIG) {
+        char hint[sizeof e->hint];
+        memcpy(hint, e->hint, sizeof hint);
+        err_hint(e, "%s%sset network.data_consistency to 0", hint, *hint ? ", or " : "");
+    }
+    return a;
+}
+
 static int make_consistent(struct recon *r, const struct augment_conf *augment, struct err *e)
 {
     const struct images *const sets[] = {r->train.images, r->validation.images};
     if (recon_check(&r->task.unet, augment, e) ||
-        !(r->acquisition = acquisition_new(r->train.from.conf, sets, 2, e)))
+        !(r->acquisition = acquire(r->train.from.conf, sets, e)))
         return -1;
     r->train.acquisition = r->validation.acquisition = r->acquisition;
     r->normal =
@@ -178,6 +192,7 @@ struct task *recon_new(struct undersample_conf from, const struct augment_conf *
     if (!r) return NULL;
     r->task.unet = *unet;
     if (augment_check(augment, train->height, train->width, e) ||
+        undersample_write(&from, r->undersampling, sizeof r->undersampling, e) ||
         side_init(&r->train, train, from, augment, e) ||
         side_init(&r->validation, validation, from, NULL, e) ||
         (unet->data_consistency > 0 && make_consistent(r, augment, e))) {
@@ -187,6 +202,7 @@ struct task *recon_new(struct undersample_conf from, const struct augment_conf *
     r->task = (struct task){
         .name = "recon",
         .unet = r->task.unet,
+        .undersampling = r->undersampling,
         .height = train->height,
         .width = train->width,
         .train = source(&r->train),
@@ -229,13 +245,14 @@ int recon_admit(struct undersample_conf from, const struct unet_conf *unet,
                 struct err *e)
 {
     const struct images *const sets[] = {train, validation};
-    char last[256] = "";
+    char last[256] = "", text[CKPT_TEXT];
+    if (undersample_write(&from, text, sizeof text, e)) return -1; /* it must fit in checkpoints */
     struct masks *masks = masks_new(from.mask, e);
     int bad = !masks || admit_masks(masks, from.mask_on, train, last, quiet, e) ||
               admit_masks(masks, from.mask_on, validation, last, quiet, e);
     masks_free(masks);
     if (bad || unet->data_consistency == 0) return bad ? -1 : 0;
-    struct acquisition *a = acquisition_new(from, sets, 2, e);
+    struct acquisition *a = acquire(from, sets, e);
     acquisition_free(a);
     return a ? 0 : -1;
 }

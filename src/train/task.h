@@ -11,6 +11,7 @@ enum { TASK_MAX_SCORES = 8, TASK_MAX_TILES = 6 };
 struct task {
     const char *name; /* "ssl", "recon": in checkpoints */
     struct unet_conf unet;
+    const char *undersampling; /* of the input, for checkpoints (nn/ckpt.h); NULL: none */
     int height, width; /* of every sample */
     /* input (h, w, in), target (h, w, out), mask (mask_len): the network's input "acquisition",
      * where it has one. */

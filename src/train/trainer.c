@@ -70,6 +70,8 @@ int trainer_init(struct trainer *t, struct err *e)
     t->at = states_fresh(task->name, &task->unet, task->height, task->width, task->fingerprint);
     t->best_loss = t->at.best_loss;
     if (make_network(t, e) || (t->cli->resume && resume(t, e))) return -1;
+    if (task->undersampling) /* a resumed one may not have known it */
+        snprintf(t->at.undersampling, sizeof t->at.undersampling, "%s", task->undersampling);
     struct plan_conf shape = {.batch = fit_batch(c),
                               .height = task->height,
                               .width = task->width,

@@ -64,6 +64,7 @@ static void files_and_tables(void **state)
     trained = *shell_run("train-recon train.yaml --resume --quiet");
     const struct outcome *o = shell_run("reconstruct reconstruct.yaml");
     succeeds(o);
+    assert_null(strstr(o->err, "warning"));
     /* The same scans, masks and definition as in the validation. */
     assert_true(fabs(printed(o, "psnr") - printed(&trained, "val_psnr")) < 1e-3);
     assert_true(fabs(printed(o, "zero_filled_psnr") - printed(&trained, "val_psnr_zero_filled")) <
@@ -135,6 +136,33 @@ static void what_is_there_is_kept(void **state)
     h5_close(f);
 }
 
+/* A network is told what it was trained for; one of an older checkpoint is not. */
+static void other_masks_than_in_the_training(void **state)
+{
+    (void)state;
+    const char *other = "reconstruct reconstruct.yaml --quiet --set output=other";
+    const struct outcome *o = shell_run("%s-1 --set mask.acceleration=8 --set seed=3", other);
+    succeeds(o);
+    assert_non_null(strstr(o->err, "warning: recon/last.h5 was trained with other masks: "
+                                   "acceleration was 4, is 8; seed was 1, is 3\n"));
+    o = shell_run("%s-2 --set mask.kind=equispaced", other);
+    succeeds(o);
+    assert_non_null(strstr(o->err, "mask was random, is equispaced\n"));
+    o = shell_run("%s-3 --set mask_on=acquired", other);
+    succeeds(o);
+    assert_non_null(strstr(o->err, "mask_on was cropped, is acquired\n"));
+    shell_write("study.yaml",
+                "output: other-study\n"
+                "data: {scans: [scans/test], cache: references, slices: all}\n"
+                "study: {kind: qc, focus: ssim, against: [psnr],\n"
+                "        metrics: {psnr: {}, ssim: {}},\n"
+                "        reconstructions: {network: {checkpoints: [recon/last.h5],\n"
+                "          undersample: {mask: {kind: random, acceleration: 8}}}}}\n");
+    o = shell_run("eval-study study.yaml --quiet");
+    succeeds(o);
+    assert_non_null(strstr(o->err, "acceleration was 4, is 8\n"));
+}
+
 static void a_killed_run_goes_on(void **state)
 {
     (void)state;
@@ -200,15 +228,18 @@ static void data_consistency(void **state)
     /* Before any work on references; --check says so, too, where there are scans. */
     for (int check = 0; check < 2; check++) {
         const char *early = check ? "--set data.cache=no --check" : "--set data.cache=no";
-        fails(shell_run("%s --set run=none --set mask=poisson %s", consistent, early), 78,
-              "mask of columns");
+        const struct outcome *poisson =
+            shell_run("%s --set run=none --set mask=poisson %s", consistent, early);
+        fails(poisson, 78, "mask of columns");
+        assert_non_null(strstr(poisson->err, "or set network.data_consistency to 0"));
         fails(shell_run("%s --set run=none --set data.width=48 %s", consistent, early), 78,
               "data.width");
         fails(shell_run("%s --set run=none --set mask.acceleration=40 %s", consistent, early), 78,
               "mask");
     }
-    fails(shell_run("%s=none --set mask=poisson --set data.cache=no", apply), 78,
-          "mask of columns");
+    o = shell_run("%s=none --set mask=poisson --set data.cache=no", apply);
+    fails(o, 78, "mask of columns");
+    assert_null(strstr(o->err, "network.")); /* it has no such keys */
     fails(shell_run("%s=none --set data.width=48 --set data.cache=no", apply), 78, "data.width");
     assert_false(shell_exists("no"));
 }
@@ -249,13 +280,10 @@ static void bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_and_tables),
-        cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(what_is_there_is_kept),
-        cmocka_unit_test(a_killed_run_goes_on),
-        cmocka_unit_test(metrics_know_the_volume),
-        cmocka_unit_test(data_consistency),
-        cmocka_unit_test(bad_input),
+        cmocka_unit_test(files_and_tables),      cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(what_is_there_is_kept), cmocka_unit_test(other_masks_than_in_the_training),
+        cmocka_unit_test(a_killed_run_goes_on),  cmocka_unit_test(metrics_know_the_volume),
+        cmocka_unit_test(data_consistency),      cmocka_unit_test(bad_input),
     };
     return cmocka_run_group_tests(tests, setup, shell_teardown);
 }

@@ -284,7 +284,7 @@ static void what_is_not_defined(void **state)
 {
     (void)state;
     refuses("points", (struct sizes){2, 16, 16, 16, 16, 16, 16}, "poisson", MASK_CROPPED,
-            "mask of columns", "another mask");
+            "mask of columns", "drops columns");
     refuses("narrow", (struct sizes){2, 16, 16, 16, 16, 16, 14}, "random", MASK_CROPPED,
             "of 16 columns", "data.width to at least 16");
     refuses("oversampled", (struct sizes){2, 16, 20, 16, 16, 16, 16}, "random", MASK_ACQUIRED,

@@ -68,11 +68,48 @@ static void a_mask_that_cannot_be_had_names_the_scan(void **state)
     images_release(&im);
 }
 
+static void check_difference(const char *record, const struct undersample_conf *is,
+                             const char *want)
+{
+    char what[200];
+    assert_true(undersample_differs(record, is, what, sizeof what) == (*want != '\0'));
+    assert_string_equal(what, want);
+}
+
+static void a_record_of_masks(void **state)
+{
+    (void)state;
+    struct mask_choice m = choose_mask("random", 4, MASK_CROPPED);
+    struct mask_choice other = choose_mask("random", 8, MASK_ACQUIRED);
+    struct mask_choice kind = choose_mask("equispaced", 4, MASK_CROPPED);
+    struct err e = {0};
+    char record[256], what[200];
+    other.conf.seed = UINT64_MAX;
+    if (undersample_write(&m.conf, record, sizeof record, &e)) fail_msg("%s", e.text);
+    check_difference(record, &m.conf, "");
+    check_difference(record, &other.conf,
+                     "acceleration was 4, is 8; mask_on was cropped, is acquired; "
+                     "seed was 1, is 18446744073709551615");
+    check_difference(record, &kind.conf, "mask was random, is equispaced");
+    /* Keys that came after it was written were what is now their default. */
+    check_difference("mask: {kind: random, center_fraction: 0.2}", &m.conf, "");
+    check_difference("mask: {kind: random, later: 1}", &m.conf,
+                     "its record of them cannot be read by this version");
+    assert_true(undersample_differs(record, &other.conf, what, 30)); /* cut, not beyond */
+    assert_int_equal(strlen(what), 29);
+    assert_int_equal(undersample_write(&m.conf, record, strlen(record), &e), -1);
+    assert_int_equal(e.code, ERR_CONFIG);
+    cfg_free(m.cfg);
+    cfg_free(other.cfg);
+    cfg_free(kind.cfg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slice_is_made_of_its_pieces),
         cmocka_unit_test(a_mask_that_cannot_be_had_names_the_scan),
+        cmocka_unit_test(a_record_of_masks),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -31,7 +31,8 @@ static const struct ckpt_info info = {"ssl",
                                       1100,
                                       3,
                                       0xfedcba9876543210,
-                                      42};
+                                      42,
+                                      ""};
 static char dir[64], path[96];
 
 static int make_dir(void **state)
@@ -126,6 +127,10 @@ static void test_round_trip(void **state)
     i.unet.data_consistency = 3;
     if (ckpt_save(path, p, &i, &e) || ckpt_read_info(path, &i, &e)) fail_msg("%s", e.text);
     assert_int_equal(i.unet.data_consistency, 3);
+    assert_string_equal(i.undersampling, "");
+    memset(i.undersampling, 'x', CKPT_TEXT - 1); /* as long as it may be */
+    if (ckpt_save(path, p, &i, &e) || ckpt_read_info(path, &i, &e)) fail_msg("%s", e.text);
+    assert_true(strspn(i.undersampling, "x") == CKPT_TEXT - 1);
     i.unet.data_consistency = -1;
     assert_int_equal(ckpt_save(path, p, &i, &e), 0);
     assert_int_equal(ckpt_read_info(path, &i, &e), -1);
