@@ -49,7 +49,7 @@ int scans_drop(struct scans *s, int i, struct err *why)
     return 0;
 }
 
-static int write_list(const struct scans *const *sets, int n, const char *path, struct err *e)
+static int write_list(struct scans *const *sets, int n, const char *path, struct err *e)
 {
     struct table *t = table_new("$scan,$reason", e);
     int rc = t ? 0 : -1;
@@ -61,21 +61,24 @@ static int write_list(const struct scans *const *sets, int n, const char *path, 
     return rc;
 }
 
-int scans_report(const struct scans *const *sets, int n, const char *folder, FILE *notes,
-                 struct err *e)
+int scans_report(struct scans *const *sets, int n, const char *folder, FILE *notes, struct err *e)
 {
     enum { SHOWN = 10 };
     char path[1024];
     int bad = 0, good = 0, shown = 0;
+    bool told = true;
     for (int i = 0; i < n; i++) {
         bad += sets[i]->nbad;
         good += sets[i]->n;
+        told &= sets[i]->told == sets[i]->nbad;
+        sets[i]->told = sets[i]->nbad;
     }
     if (io_path(path, sizeof path, e, "%s/skipped_scans.csv", folder)) return -1;
     if (!bad) {
         if (unlink(path) == 0 || errno == ENOENT) return 0;
         return err_set(e, ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
     }
+    if (told) return 0;
     if (write_list(sets, n, path, e)) return -1;
     fprintf(notes, "skipped %d of %d scans, listed in %s:\n", bad, good + bad, path);
     for (int i = 0; i < n; i++)
@@ -180,7 +183,10 @@ static int list_files(struct files *f, const struct scans_query *q, struct err *
         struct stat st;
         const char *path = q->paths.v[i];
         int rc = 0;
-        if (stat(path, &st))
+        if (!*path)
+            rc = err_set(e, ERR_CONFIG, "entry %d of %d is empty: expected a file or folder", i + 1,
+                         q->paths.n);
+        else if (stat(path, &st))
             rc = not_there(path, e);
         else if (S_ISDIR(st.st_mode))
             rc = add_folder(f, q, path, e);

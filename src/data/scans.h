@@ -20,6 +20,7 @@ struct scans {
     int on_bad; /* BAD_SCAN_… */
     int nbad;
     struct bad_scan *bad; /* left out */
+    int told;             /* of them by scans_report */
 };
 
 struct scans_query {
@@ -47,6 +48,5 @@ int scans_drop(struct scans *s, int i, struct err *why);
 int scans_leave_out(struct scans *s, const char *path, struct err *why);
 
 /* Lists the bad scans in FOLDER/skipped_scans.csv and tells people; without any, removes an old
- * list and says nothing. */
-int scans_report(const struct scans *const *sets, int n, const char *folder, FILE *notes,
-                 struct err *e);
+ * list and says nothing. Called again, it does so only if there are more. */
+int scans_report(struct scans *const *sets, int n, const char *folder, FILE *notes, struct err *e);

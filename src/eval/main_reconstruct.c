@@ -149,7 +149,7 @@ static int run(const void *conf, const struct cli *cli, struct err *e)
     if (io_mkdirs(c->output, e)) return -1;
     if (access(c->output, W_OK | X_OK)) /* now, not after the work */
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
-    const struct scans *const scans[] = {&r.images.scans};
+    struct scans *const scans[] = {&r.images.scans};
     /* What can be refused is refused before references are made, which may take hours. */
     int rc = find_images(&r.images, c, cli->quiet, e) || check_masks(&r.images, c, NULL, e) ||
              open_network(&r, e) || open_metrics(&r, e) ||

@@ -133,7 +133,7 @@ static int preview(const void *conf, const struct cli *cli, struct err *e)
 static int do_job(struct job *j, struct err *e)
 {
     const struct study_env *env = &j->env;
-    const struct scans *const scans[] = {&j->images.scans};
+    struct scans *const scans[] = {&j->images.scans};
     clear_leftovers(env->output);
     if (j->whole) {
         fprintf(env->notes, "the study is finished: its results are in %s\n", env->output);

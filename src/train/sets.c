@@ -149,9 +149,9 @@ int sets_missing(const struct sets *s, struct err *e)
     return validation < 0 ? -1 : train + validation;
 }
 
-int sets_report(const struct sets *s, const char *folder, struct err *e)
+int sets_report(struct sets *s, const char *folder, struct err *e)
 {
-    const struct scans *const both[] = {&s->train.scans, &s->validation.scans};
+    struct scans *const both[] = {&s->train.scans, &s->validation.scans};
     return scans_report(both, 2, folder, stderr, e);
 }
 

@@ -29,5 +29,5 @@ int sets_slices(const struct images *im); /* images of a set of which no referen
 /* How many references it would have to make; -1: it would fail. Changes nothing. */
 int sets_missing(const struct sets *s, struct err *e);
 /* Lists skipped scans in the folder and on stderr (scans_report). */
-int sets_report(const struct sets *s, const char *folder, struct err *e);
+int sets_report(struct sets *s, const char *folder, struct err *e);
 void sets_release(struct sets *s);

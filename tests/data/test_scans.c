@@ -81,7 +81,7 @@ static void test_report(void **state)
     struct scans s;
     write_set();
     assert_int_equal(search(&s, BAD_SCAN_SKIP), 0);
-    const struct scans *const sets[] = {&s, &s};
+    struct scans *const sets[] = {&s, &s};
     char text[4096] = "", *file;
     size_t len;
     FILE *notes = fmemopen(text, sizeof text, "w");
@@ -93,6 +93,16 @@ static void test_report(void **state)
     assert_memory_equal(file, "scan,reason\n", 12);
     assert_non_null(strstr(file, "set/f.h5,"));
     mem_free(file);
+    notes = fmemopen(text, sizeof text, "w"); /* told once */
+    assert_int_equal(scans_report(sets, 2, scratch, notes, &e), 0);
+    assert_int_equal(ftell(notes), 0);
+    fclose(notes);
+    assert_true(io_exists(scratch_path("skipped_scans.csv")));
+    s.told--; /* and again where there are more */
+    notes = fmemopen(text, sizeof text, "w");
+    assert_int_equal(scans_report(sets, 2, scratch, notes, &e), 0);
+    assert_true(ftell(notes) > 0);
+    fclose(notes);
 
     s.nbad = 0; /* nothing is skipped: the list goes, and nothing is said */
     notes = fmemopen(text, sizeof text, "w");
