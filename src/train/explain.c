@@ -2,7 +2,6 @@
 
 #include "base/io.h"
 #include "base/par.h"
-#include "base/peak.h"
 #include "base/progress.h"
 #include "nn/dn.h"
 #include "train/trial.h"
@@ -11,7 +10,7 @@
 #include <stdlib.h>
 
 enum { LEAST_STEPS = 2, MOST_STEPS = 8 };
-static const double STEPS_SECONDS = 5.0, PEAK_SECONDS = 0.1;
+static const double STEPS_SECONDS = 5.0;
 
 static void heading(const struct params *p, enum nn_precision precision, FILE *out)
 {
@@ -35,20 +34,16 @@ static int run_steps(struct trial *t, double *least)
 
 static void measure_and_print(struct trial *t)
 {
-    const double before = peak_fma_gflops(PEAK_SECONDS);
+    const double before = trial_peak();
     struct plan_yardstick y = {0};
     const int steps = run_steps(t, &y.step_seconds), at_once = step_at_once(t->step);
-    const double after = peak_fma_gflops(PEAK_SECONDS);
+    const double after = trial_peak();
     y.peak_gflops = fmax(before, after);
     printf("times: the least of %d training steps on random numbers, of %d of their %d images\n\n",
            steps, at_once, t->batch);
     y.step_seconds *= (double)at_once / t->batch;
     plan_explain(step_plan(t->step), y, stdout);
-    if (fmin(before, after) < 0.9 * y.peak_gflops)
-        printf(
-            "note: the processors were busy with other work: %.0f GFLOP/s before and %.0f after. "
-            "Try again, or with --threads 1\n",
-            before, after);
+    trial_note_if_busy(before, after, "");
 }
 
 int explain_training(const struct unet_conf *unet, const struct fit_conf *c, int height, int width,
@@ -71,8 +66,7 @@ int explain_training(const struct unet_conf *unet, const struct fit_conf *c, int
 int explain_file(const struct plan *plan, const struct params *p, enum nn_precision precision,
                  double step_seconds, const char *path, struct err *e)
 {
-    const struct plan_yardstick y = {.peak_gflops = peak_fma_gflops(PEAK_SECONDS),
-                                     .step_seconds = step_seconds};
+    const struct plan_yardstick y = {.peak_gflops = trial_peak(), .step_seconds = step_seconds};
     char *text = NULL;
     size_t len = 0;
     FILE *f = open_memstream(&text, &len);

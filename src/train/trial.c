@@ -1,10 +1,15 @@
 #include "train/trial.h"
 
+#include "base/peak.h"
 #include "base/progress.h"
 #include "base/rng.h"
 #include "train/net.h"
 
+#include <math.h>
+#include <stdio.h>
+
 static const uint64_t SEED = 1;
+static const double PEAK_SECONDS = 0.1, IDLE = 0.9;
 
 static void invent(float *x, size_t len, uint32_t stream)
 {
@@ -70,4 +75,17 @@ struct trial_time trial_step(struct trial *t)
     took.optimiser = clock_seconds() - middle;
     took.backward = middle - start - took.forward;
     return took;
+}
+
+double trial_peak(void)
+{
+    return peak_fma_gflops(PEAK_SECONDS);
+}
+
+void trial_note_if_busy(double before, double after, const char *prefix)
+{
+    if (fmin(before, after) >= IDLE * fmax(before, after)) return;
+    printf("%snote: the processors were busy with other work: %.0f GFLOP/s before and %.0f after. "
+           "Try again, or with --threads 1\n",
+           prefix, before, after);
 }

@@ -24,3 +24,9 @@ struct trial_time { /* seconds */
     double forward, backward, optimiser;
 };
 struct trial_time trial_step(struct trial *t);
+
+/* What all threads can do just now, GFLOP/s: before the steps and after, to see in the difference
+ * whether the processors were busy with other work. */
+double trial_peak(void);
+/* If so, a note for people, which begins with `prefix`, on stdout. */
+void trial_note_if_busy(double before, double after, const char *prefix);
