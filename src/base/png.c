@@ -124,13 +124,23 @@ bool png_is_whole(const char *path)
     return whole;
 }
 
+/* Letters of two pixels a dot where a tile then holds some 16 of them. */
+static int letter_scale(int w)
+{
+    return w >= 192 ? 2 : 1;
+}
+
+bool png_title_fits(const char *title, int w)
+{
+    return ((int)strlen(title) * (GLYPH_W + 1) - 1) * letter_scale(w) <= w;
+}
+
 int png_write_panel(const char *path, const float *const *tiles, const char *const *titles,
                     int rows, int cols, int h, int w, const float *low, const float *high,
                     struct err *e)
 {
     assert(rows > 0 && cols > 0 && h > 0 && w > 0);
-    /* Letters of two pixels a dot where a tile then holds some 16 of them. */
-    int scale = w >= 192 ? 2 : 1, strip = titles ? (GLYPH_H + 2) * scale : 0;
+    int scale = letter_scale(w), strip = titles ? (GLYPH_H + 2) * scale : 0;
     size_t width = (size_t)cols * (size_t)(w + GAP) + GAP;
     size_t height = (size_t)rows * (size_t)(strip + h + GAP) + GAP;
     unsigned char *grid = mem_new(width * height, 1, e);

@@ -14,6 +14,8 @@ int png_write_gray(const char *path, const float *x, int h, int w, float low, fl
 /* Whether there is such a file with the end that a PNG has. */
 bool png_is_whole(const char *path);
 
+/* Whether a panel of tiles so wide shows a title whole. */
+bool png_title_fits(const char *title, int w);
 /* rows x cols tiles of (h, w) each, row by row, separated and framed by a white line; a tile that
  * is NULL stays white. low and high are one window a tile. `titles`, if not NULL, are rows x cols
  * ASCII texts (NULL or "": none) set in a strip above the tile, cut where the tile ends. */

@@ -10,13 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Fills one sample. `index` in [0, samples). */
+typedef int sample_fn(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target,
+                      float *mask, struct err *e);
 struct sample_source {
     void *ctx;
     uint32_t samples;                       /* in an epoch */
     size_t input_len, target_len, mask_len; /* floats a sample; mask_len may be 0 */
-    /* Fills one sample. `index` in [0, samples); called from the reader thread only. */
-    int (*make)(void *ctx, uint32_t index, uint32_t epoch, float *input, float *target, float *mask,
-                struct err *e);
+    sample_fn *make;                        /* called from the reader thread only */
 };
 
 struct batch {

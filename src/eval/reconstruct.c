@@ -52,8 +52,7 @@ struct recon_shape reconstruct_shape(const struct reconstruction *r, int scan)
                                 .zero_filled = r->conf->zero_filled};
 }
 
-/* ---- slices -------------------------------------------------------------------------------------
- */
+/* ---- slices ---- */
 
 /* The magnitude (h, w) that reconstructions are compared with. */
 static int read_target(const struct reconstruction *r, int scan, int slice, struct slot *s,

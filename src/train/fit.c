@@ -4,6 +4,7 @@
 #include "base/stop.h"
 #include "train/explain.h"
 #include "train/record.h"
+#include "train/samples.h"
 #include "train/trainer.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@
 
 static const double SMOOTH = 0.05; /* weight of the newest loss in the running mean */
 
-static unsigned long long number(const struct trainer *t)
+static unsigned long long steps_done(const struct trainer *t)
 {
     return (unsigned long long)t->at.step;
 }
@@ -28,7 +29,7 @@ static const char *what_is_left(const struct trainer *t)
 static int not_written(const struct trainer *t, struct err *e)
 {
     const bool any = states_any(t->run->dir);
-    err_wrap(e, "after step %llu", number(t));
+    err_wrap(e, "after step %llu", steps_done(t));
     if (e && e->code != ERR_IO) return -1;
     return err_hint(e, "%s: when %s can be written to again, the same command %s", what_is_left(t),
                     t->run->dir, any ? "with --resume goes on from it" : "starts it anew");
@@ -62,7 +63,7 @@ static int data_failed(struct trainer *t, struct err *e)
     return err_hint(e,
                     "the state after step %llu is saved: with the data back in place, the same "
                     "command with --resume goes on from there",
-                    number(t));
+                    steps_done(t));
 }
 
 /* ---- a step ---- */
@@ -74,8 +75,8 @@ static int unhealthy(const struct trainer *t, const char *what, double value, st
     if (isfinite(value))
         snprintf(times, sizeof times, ", %.3g times its running mean (fit.explosion is %g)",
                  value / t->at.loss_mean, t->conf->explosion);
-    err_set(e, ERR_FAILED, "the %s became %g at step %llu%s; %s", what, value, number(t) + 1, times,
-            samples);
+    err_set(e, ERR_FAILED, "the %s became %g at step %llu%s; %s", what, value, steps_done(t) + 1,
+            times, samples);
     return err_hint(e, "%s; look at those images, or lower fit.adam.lr or set fit.clip and %s",
                     what_is_left(t),
                     states_any(t->run->dir)
@@ -94,14 +95,11 @@ static int check_health(const struct trainer *t, struct err *e)
 
 static void feed(struct trainer *t, int part, const struct batch *b)
 {
-    const size_t n = (size_t)step_at_once(t->step);
-    const int first = part * step_at_once(t->step), bad = t->bad < 0 ? blame_find(t->task, b) : -1;
-    const struct sample_source *s = &t->task->train;
-    memcpy(step_input(t->step, "input"), b->input, n * s->input_len * sizeof(float));
-    memcpy(step_input(t->step, "target"), b->target, n * s->target_len * sizeof(float));
-    float *acquisition = step_input(t->step, "acquisition");
-    if (acquisition) memcpy(acquisition, b->mask, n * s->mask_len * sizeof(float));
-    memcpy(t->index + first, b->index, n * sizeof *t->index);
+    const int n = step_at_once(t->step), first = part * n;
+    const int bad = t->bad < 0 ? blame_find(t->task, b) : -1;
+    samples_copy(&t->task->train, b, n, step_input(t->step, "input"), step_input(t->step, "target"),
+                 step_input(t->step, "acquisition"));
+    memcpy(t->index + first, b->index, (size_t)n * sizeof *t->index);
     if (bad >= 0) t->bad = first + bad;
 }
 
@@ -169,7 +167,7 @@ static int pass(struct trainer *t, int part, double *seconds, struct err *e)
     return 0;
 }
 
-static int step(struct trainer *t, struct err *e)
+static int train_step(struct trainer *t, struct err *e)
 {
     const struct loss_parts before = t->parts;
     const int parts = step_parts(t->step);
@@ -180,7 +178,7 @@ static int step(struct trainer *t, struct err *e)
     for (int part = 0; part < parts; part++)
         if (pass(t, part, &seconds, e)) {
             t->parts = before; /* a step that was not finished is none */
-            err_wrap(e, "step %llu", number(t) + 1);
+            err_wrap(e, "step %llu", steps_done(t) + 1);
             return data_failed(t, e);
         }
     t->loss /= parts;
@@ -196,7 +194,7 @@ static int step(struct trainer *t, struct err *e)
 /* ---- a validation ---- */
 
 /* The scores of the network as it is, or of its average, and pictures. */
-static int measure(struct trainer *t, bool *stopped, struct err *e)
+static int score(struct trainer *t, bool *stopped, struct err *e)
 {
     char picture[1200];
     timing_charge(&t->time, TIMING_LOOP);
@@ -207,7 +205,7 @@ static int measure(struct trainer *t, bool *stopped, struct err *e)
     timing_charge(&t->time, TIMING_VALIDATION);
     if (bad && e && e->code == ERR_IO) return not_written(t, e); /* the picture */
     if (bad) {
-        err_wrap(e, "validation after step %llu", number(t));
+        err_wrap(e, "validation after step %llu", steps_done(t));
         return data_failed(t, e); /* it stays due */
     }
     t->scored = !*stopped;
@@ -257,11 +255,12 @@ static int save_best(struct trainer *t, bool regular, struct err *e)
 static int validate(struct trainer *t, struct err *e)
 {
     bool stopped = false;
-    if (measure(t, &stopped, e)) return -1;
+    if (score(t, &stopped, e)) return -1;
     if (stopped) return 0;
     const double loss = t->scores[0];
     if (!isfinite(loss)) {
-        err_set(e, ERR_FAILED, "%s became %g at step %llu", t->task->scores[0], loss, number(t));
+        err_set(e, ERR_FAILED, "%s became %g at step %llu", t->task->scores[0], loss,
+                steps_done(t));
         return err_hint(e,
                         "%s; look at the validation images, or lower fit.adam.lr and train in "
                         "another run directory",
@@ -287,7 +286,7 @@ static int stopped(struct trainer *t, struct err *e)
 {
     if (save(t, e)) return -1;
     err_set(e, ERR_STOPPED, "stopped by %s after step %llu of %llu; the state is in %s/last.h5",
-            stop_signal(), number(t), (unsigned long long)t->pace.steps, t->run->dir);
+            stop_signal(), steps_done(t), (unsigned long long)t->pace.steps, t->run->dir);
     return err_hint(e, "the same command with --resume goes on from there");
 }
 
@@ -314,7 +313,7 @@ static int loop(struct trainer *t, struct err *e)
         if (validation_due(t) && validate(t, e)) return -1;
         if (trainer_finished(t) && !validation_due(t)) break;
         if (stop_requested()) return stopped(t, e);
-        if (step(t, e)) return -1;
+        if (train_step(t, e)) return -1;
         describe(t, detail, sizeof detail);
         progress_at(&p, (long)t->at.step, detail);
         if (save_due(t) && save(t, e)) return -1;
@@ -329,15 +328,18 @@ static int loop(struct trainer *t, struct err *e)
 
 static void report(const struct trainer *t)
 {
-    printf("run: %s\nsteps: %llu\nbest_step: %llu\nparameters: %zu\n", t->run->dir, number(t),
-           (unsigned long long)t->best_step, t->params->trained_len);
+    printf("run: %s\nsteps: %llu\n", t->run->dir, steps_done(t));
+    if (t->at.step < t->pace.steps)
+        printf("stopped_early: no better val_loss in %d validations\n", t->conf->patience);
+    printf("best_step: %llu\nbest_val_loss: %.6g\nparameters: %zu\n",
+           (unsigned long long)t->best_step, t->best_loss, t->params->trained_len);
     for (int i = 0; i < validation_scores(t->validation); i++)
         printf("%s: %.6g\n", validation_score(t->validation, i), t->scores[i]);
     if (!t->cli->quiet) timing_print(&t->time, stderr);
 }
 
 /* What the steps took, into the run directory. */
-static int explain(const struct trainer *t, struct err *e)
+static int explain_steps(const struct trainer *t, struct err *e)
 {
     char path[1200];
     if (t->least_step == 0.0) return 0; /* the training had ended before */
@@ -353,12 +355,13 @@ int fit(const struct task *task, const struct fit_conf *c, uint64_t seed, struct
     struct trainer t = {.task = task, .conf = c, .cli = cli, .seed = seed, .run = run};
     bool cut = false;
     int bad = trainer_init(&t, e);
+    if (!bad) fit_warn(c, t.pace.steps);
     const bool ended = !bad && trainer_finished(&t) && !validation_due(&t);
     if (!bad && !ended)
         bad = record_plan(run, cli, step_plan(t.step), t.precision, &t.initial, t.at.step, e);
-    bad = bad || loop(&t, e) || explain(&t, e) ||
+    bad = bad || loop(&t, e) || explain_steps(&t, e) ||
           (!ended && record_save(run, t.at.step, &t.time, &t.parts, e));
-    if (!bad && !t.scored) bad = measure(&t, &cut, e); /* of a training that had ended before */
+    if (!bad && !t.scored) bad = score(&t, &cut, e); /* of a training that had ended before */
     if (!bad && !cut) report(&t);
     trainer_release(&t);
     return bad ? -1 : 0;

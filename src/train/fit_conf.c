@@ -1,4 +1,6 @@
 #include "train/fit_conf.h"
+
+#include "base/progress.h"
 #include "train/initial.h"
 
 #define LENGTH_FIELDS(epochs_default)                                                              \
@@ -79,6 +81,17 @@ int fit_check(const struct fit_conf *c, const struct unet_conf *unet, int height
                 c->ssfd.weight);
         return err_hint(e, "give a checkpoint that train-ssl wrote, or weight 0");
     }
+    if (c->schedule.min_lr > c->adam.lr) {
+        err_set(e, ERR_CONFIG,
+                "fit.schedule.min_lr is %g, above fit.adam.lr, %g: the rate would be %g throughout",
+                c->schedule.min_lr, c->adam.lr, c->schedule.min_lr);
+        return err_hint(e, "lower fit.schedule.min_lr, or raise fit.adam.lr");
+    }
+    if (unet->block == UNET_BLOCK_CONTEXT && unet->filters % unet->groups) {
+        err_set(e, ERR_CONFIG, "network.groups is %d, which does not divide network.filters, %d",
+                unet->groups, unet->filters);
+        return err_hint(e, "give a divisor of network.filters, or other filters");
+    }
     if (unet->residual && unet->in_channels != unet->out_channels)
         return err_set(e, ERR_CONFIG,
                        "network.residual adds the input to the output: %d channels to %d",
@@ -109,6 +122,14 @@ int fit_check_length(const struct fit_conf *c, uint64_t samples, uint64_t step, 
             (unsigned long long)step, c->steps ? "fit.steps" : "fit.epochs",
             (unsigned long long)p.steps);
     return err_hint(e, "ask for as many or more, or train in another run directory");
+}
+
+void fit_warn(const struct fit_conf *c, uint64_t steps)
+{
+    if ((uint64_t)c->schedule.warmup >= steps)
+        progress_warn("fit.schedule.warmup is %d, but the training has %llu steps: it ends before "
+                      "the rate has reached fit.adam.lr",
+                      c->schedule.warmup, (unsigned long long)steps);
 }
 
 int fit_batch(const struct fit_conf *c)

@@ -38,6 +38,8 @@ const char *const *fit_may_change(const struct fit_conf *c);
 /* Cross-field checks that need no data. */
 int fit_check(const struct fit_conf *c, const struct unet_conf *unet, int height, int width,
               struct err *e);
+/* Warns of what is hardly meant in a training of so many steps. */
+void fit_warn(const struct fit_conf *c, uint64_t steps);
 /* Whether the checkpoints it would read are there and fit: before hours of work on references. */
 int fit_check_checkpoints(const struct fit_conf *c, const char *task, const struct unet_conf *unet,
                           bool resume, struct err *e);

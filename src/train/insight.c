@@ -19,8 +19,7 @@ uint64_t insight_stride(uint64_t number, uint64_t keep)
     return stride;
 }
 
-/* ---- panels
- * -------------------------------------------------------------------------------------- */
+/* ---- panels ---- */
 
 /* The names of panels carry the number of their validation too: that decides how long they stay. */
 static const char PANEL[] = "step-%08llu-%06llu.png", FOLDER[] = "panels";
@@ -75,9 +74,6 @@ static int keep_panel(const struct run *r, uint64_t number, uint64_t step, const
                : 0;
 }
 
-/* ---- what the header promises
- * -------------------------------------------------------------------- */
-
 int insight_open(struct insight *in, const struct run *run, uint64_t step, struct err *e)
 {
     char dir[1200];
@@ -101,9 +97,8 @@ int insight_scalars(struct insight *in, const char *group, uint64_t number, uint
     if (number % insight_stride(number, EVENTS_KEPT) != 0) return 0;
     for (int i = 0; i < n; i++) {
         char tag[64];
-        const char *tags[] = {tag};
         snprintf(tag, sizeof tag, "%s/%s", group, names[i]);
-        if (tfevents_scalars(in->events, step, tags, values + i, 1, e)) return -1;
+        if (tfevents_scalar(in->events, step, tag, values[i], e)) return -1;
     }
     return 0;
 }

@@ -105,13 +105,12 @@ int main(int argc, char **argv)
     static const struct command command = {
         .name = "train-recon",
         .summary = "train a UNet that reconstructs undersampled scans",
-        .text = "Reads fully sampled scans (fastMRI, ISMRMRD or BART: docs/data.md), undersamples "
-                "them (a new "
-                "mask for "
-                "every image and epoch), and trains a UNet from the zero-filled, coil-combined "
-                "image to the "
-                "JSENSE-combined image of the full scan. Files and signals as in train-ssl.\n\n"
-                "    train-recon configs/demo/recon.yaml --set mask.acceleration=4\n",
+        .text =
+            "Reads fully sampled scans (fastMRI, ISMRMRD or BART: docs/data.md), undersamples them "
+            "(a new mask for every image and epoch), and trains a UNet from the zero-filled, "
+            "coil-combined image to the JSENSE-combined image of the full scan. Files and signals "
+            "as in train-ssl.\n\n"
+            "    train-recon configs/demo/recon.yaml --set mask.acceleration=4\n",
         .fields = fields,
         .conf_size = sizeof(struct conf),
         .resumable = true,

@@ -62,18 +62,14 @@ int main(int argc, char **argv)
         .summary = "train the self-supervised UNet whose encoder is the SSFD metric",
         .text =
             "Reads scans (fastMRI, ISMRMRD or BART: docs/data.md), computes their JSENSE reference "
-            "images once, "
-            "and "
-            "trains a UNet to restore reference images from which Poisson-disc patches were cut. "
-            "The run directory receives the resolved configuration, metrics.jsonl, samples.png, "
-            "the checkpoints last.h5 and best.h5, run.json (the machine and the kernels used) and "
-            "at the end explain.txt (what each node of the network took; --explain prints the "
-            "same without scans).\n\n"
+            "images once, and trains a UNet to restore reference images from which Poisson-disc "
+            "patches were cut. The run directory receives the resolved configuration, "
+            "metrics.jsonl, samples.png, the checkpoints last.h5 and best.h5, run.json (the "
+            "machine and the kernels used) and at the end explain.txt (what each node of the "
+            "network took; --explain prints the same without scans).\n\n"
             "An interrupted training (Ctrl-C, SIGTERM, SIGUSR1, a closed terminal) saves its state "
-            "and exits with 75; "
-            "the "
-            "same command with --resume goes on, to the same weights as without the "
-            "interruption.\n\n"
+            "and exits with 75; the same command with --resume goes on, to the same weights as "
+            "without the interruption.\n\n"
             "    train-ssl configs/demo/ssl.yaml --set fit.steps=100\n",
         .fields = fields,
         .conf_size = sizeof(struct conf),

@@ -1,6 +1,7 @@
 #include "train/recon.h"
 
 #include "base/mem.h"
+#include "base/progress.h"
 #include "data/acquisition.h"
 #include "nn/ckpt.h"
 #include "train/samples.h"
@@ -126,21 +127,6 @@ static void side_release(struct side *s)
     mem_free(s->full);
 }
 
-static void name_sample(const struct task *t, bool validation, uint32_t index, char *text,
-                        size_t size)
-{
-    const struct recon *owner = t->ctx;
-    samples_name(validation ? owner->validation.images : owner->train.images, index, text, size);
-}
-
-static struct sample_source source(struct side *s)
-{
-    size_t pixels = (size_t)s->images->height * (size_t)s->images->width;
-    size_t planes = s->acquisition ? (size_t)acquisition_planes(s->acquisition) : 0;
-    return (struct sample_source){s,          (uint32_t)s->images->n, 2 * pixels,
-                                  2 * pixels, planes * pixels,        make};
-}
-
 static struct acquisition *acquire(struct undersample_conf from, const struct images *const sets[2],
                                    struct err *e)
 {
@@ -199,16 +185,19 @@ struct task *recon_new(struct undersample_conf from, const struct augment_conf *
         recon_free(r);
         return NULL;
     }
+    const int told = r->acquisition ? acquisition_planes(r->acquisition) : 0;
     r->task = (struct task){
         .name = "recon",
         .unet = r->task.unet,
         .undersampling = r->undersampling,
         .height = train->height,
         .width = train->width,
-        .train = source(&r->train),
-        .validation = source(&r->validation),
+        .train = samples_source(&r->train, train, 2, 2, told, make),
+        .validation = samples_source(&r->validation, validation, 2, 2, told, make),
         .fingerprint = samples_fingerprint(train, validation),
-        .name_sample = name_sample,
+        .train_images = train,
+        .validation_images = validation,
+        .name_sample = samples_name,
         .ctx = r,
         .free = recon_free,
         .nsums = SUMS,
@@ -218,6 +207,7 @@ struct task *recon_new(struct undersample_conf from, const struct augment_conf *
         .summarise = summarise,
         .ntiles = 4,
         .tile_names = {"fully sampled", "zero-filled", "reconstructed", "|difference| x 5"},
+        .short_names = {"full", "zeros", "network", "5|diff|"},
         .tiles = tiles,
     };
     return &r->task;
@@ -234,6 +224,8 @@ static int admit_masks(struct masks *masks, int mask_on, const struct images *im
         const struct mask_plan *p = masks_plan(masks, h, w, e);
         if (!p) return err_wrap(e, "%s", s->path);
         masks_describe(masks, p, line, sizeof line);
+        if (p->kept == p->of && strcmp(line, last))
+            progress_warn("mask: nothing of %s is left out, so the input is the target", s->path);
         if (!quiet && strcmp(line, last)) fprintf(stderr, "undersampling: %s\n", line);
         memcpy(last, line, sizeof line);
     }

@@ -1,6 +1,7 @@
 #include "train/samples.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static uint64_t add(uint64_t hash, uint32_t x)
 {
@@ -25,7 +26,29 @@ uint64_t samples_fingerprint(const struct images *train, const struct images *va
     return hash;
 }
 
-void samples_name(const struct images *im, uint32_t index, char *text, size_t size)
+void samples_name(const struct task *t, bool validation, uint32_t index, char *text, size_t size)
 {
+    const struct images *im = validation ? t->validation_images : t->train_images;
     snprintf(text, size, "%s, slice %d", images_name(im, (int)index), im->list[index].slice);
+}
+
+struct sample_source samples_source(void *ctx, const struct images *im, int input, int target,
+                                    int mask, sample_fn *make)
+{
+    const size_t pixels = (size_t)im->height * (size_t)im->width;
+    return (struct sample_source){.ctx = ctx,
+                                  .samples = (uint32_t)im->n,
+                                  .input_len = pixels * (size_t)input,
+                                  .target_len = pixels * (size_t)target,
+                                  .mask_len = pixels * (size_t)mask,
+                                  .make = make};
+}
+
+void samples_copy(const struct sample_source *s, const struct batch *b, int n, float *input,
+                  float *target, float *acquisition)
+{
+    const size_t bytes = (size_t)n * sizeof(float);
+    memcpy(input, b->input, bytes * s->input_len);
+    memcpy(target, b->target, bytes * s->target_len);
+    if (acquisition) memcpy(acquisition, b->mask, bytes * s->mask_len);
 }

@@ -74,19 +74,6 @@ static void tiles(const struct task *t, const float *input, const float *output,
     memcpy(tile[2], output, bytes);
 }
 
-static void name_sample(const struct task *t, bool validation, uint32_t index, char *text,
-                        size_t size)
-{
-    const struct ssl *owner = t->ctx;
-    samples_name(validation ? owner->validation.images : owner->train.images, index, text, size);
-}
-
-static struct sample_source source(struct side *s)
-{
-    size_t pixels = (size_t)s->images->height * (size_t)s->images->width;
-    return (struct sample_source){s, (uint32_t)s->images->n, pixels, pixels, pixels, make};
-}
-
 static int side_init(struct side *s, struct images *images, const struct patches_conf *p,
                      const struct augment_conf *augment, uint64_t seed, struct err *e)
 {
@@ -127,10 +114,12 @@ struct task *ssl_new(const struct patches_conf *p, const struct augment_conf *au
         .unet = *unet,
         .height = h,
         .width = w,
-        .train = source(&s->train),
-        .validation = source(&s->validation),
+        .train = samples_source(&s->train, train, 1, 1, 1, make),
+        .validation = samples_source(&s->validation, validation, 1, 1, 1, make),
         .fingerprint = samples_fingerprint(train, validation),
-        .name_sample = name_sample,
+        .train_images = train,
+        .validation_images = validation,
+        .name_sample = samples_name,
         .ctx = s,
         .free = ssl_free,
         .nsums = SUMS,
@@ -140,6 +129,7 @@ struct task *ssl_new(const struct patches_conf *p, const struct augment_conf *au
         .summarise = summarise,
         .ntiles = 3,
         .tile_names = {"original", "corrupted", "in-painted"},
+        .short_names = {"whole", "cut", "filled"},
         .tiles = tiles,
     };
     return &s->task;

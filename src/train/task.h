@@ -8,11 +8,12 @@
 
 enum { TASK_MAX_SCORES = 8, TASK_MAX_TILES = 6 };
 
+struct images;
 struct task {
     const char *name; /* "ssl", "recon": in checkpoints */
     struct unet_conf unet;
     const char *undersampling; /* of the input, for checkpoints (nn/ckpt.h); NULL: none */
-    int height, width; /* of every sample */
+    int height, width;         /* of every sample */
     /* input (h, w, in), target (h, w, out), mask (mask_len): the network's input "acquisition",
      * where it has one. */
     struct sample_source train;
@@ -21,6 +22,7 @@ struct task {
     /* A number for the sets of scans, the same only for the same ones; 0: not known. */
     uint64_t fingerprint;
     /* How people know a sample: scan and slice. NULL: by number. */
+    const struct images *train_images, *validation_images; /* of samples_name (samples.h) */
     void (*name_sample)(const struct task *t, bool validation, uint32_t index, char *text,
                         size_t size);
 
@@ -38,6 +40,7 @@ struct task {
      * window of the first, the reference. */
     int ntiles;
     const char *tile_names[TASK_MAX_TILES];
+    const char *short_names[TASK_MAX_TILES]; /* where the images are too narrow for those */
     void (*tiles)(const struct task *t, const float *input, const float *output,
                   const float *target, float *const *tile);
     void *ctx;

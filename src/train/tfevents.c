@@ -19,8 +19,7 @@ struct tfevents {
     char path[1200];
 };
 
-/* ---- protocol buffers: a message under construction, of bounded size ---------------------------
- */
+/* ---- protocol buffers: a message under construction, of bounded size ---- */
 
 struct message {
     unsigned char byte[HEAD];
@@ -96,8 +95,7 @@ static void put_tag(struct message *m, unsigned field, const char *text)
     put_bytes(m, text, n);
 }
 
-/* ---- records -----------------------------------------------------------------------------------
- */
+/* ---- records ---- */
 
 /* One record: the event `head`, of which `tail` are the last bytes. Flushed, so that a reader that
  * follows the file sees it, and what a kill can lose is one record. */
@@ -126,9 +124,6 @@ static int write_head(struct tfevents *t, uint64_t first_step, struct err *e)
     put_int(&start, 1, 1);
     return write_record(t, &version, NULL, 0, e) || write_record(t, &start, NULL, 0, e) ? -1 : 0;
 }
-
-/* ---- what the header promises ------------------------------------------------------------------
- */
 
 /* Readers take the files of a folder in the order of their names; these count the seconds, and
  * starts within one second. */
@@ -163,20 +158,17 @@ void tfevents_close(struct tfevents *t)
     mem_free(t);
 }
 
-int tfevents_scalars(struct tfevents *t, uint64_t step, const char *const *names,
-                     const double *values, int n, struct err *e)
+int tfevents_scalar(struct tfevents *t, uint64_t step, const char *name, double value,
+                    struct err *e)
 {
-    for (int i = 0; i < n; i++) {
-        if (!isfinite(values[i])) continue;
-        struct message value = {0}, summary = {0}, m = event(step);
-        put_tag(&value, 1, names[i]);
-        put_float(&value, 2, (float)values[i]);
-        put_length(&summary, 1, value.len);
-        put_bytes(&summary, value.byte, value.len);
-        put_length(&m, 5, summary.len);
-        if (write_record(t, &m, summary.byte, summary.len, e)) return -1;
-    }
-    return 0;
+    if (!isfinite(value)) return 0;
+    struct message scalar = {0}, summary = {0}, m = event(step);
+    put_tag(&scalar, 1, name);
+    put_float(&scalar, 2, (float)value);
+    put_length(&summary, 1, scalar.len);
+    put_bytes(&summary, scalar.byte, scalar.len);
+    put_length(&m, 5, summary.len);
+    return write_record(t, &m, summary.byte, summary.len, e);
 }
 
 /* Width and height of a PNG stand at fixed places (PNG specification 11.2.2). */

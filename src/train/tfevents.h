@@ -35,9 +35,9 @@ struct tfevents *tfevents_open(const char *dir, uint64_t first_step, struct err 
 int tfevents_merge(const char *dir, int most, struct err *e);
 /* Closes; also of NULL. */
 void tfevents_close(struct tfevents *t);
-/* names[i] = values[i] at this step, flushed. Values that are not finite are left out. */
-int tfevents_scalars(struct tfevents *t, uint64_t step, const char *const *names,
-                     const double *values, int n, struct err *e);
+/* A figure at this step, flushed. One that is not finite is left out. */
+int tfevents_scalar(struct tfevents *t, uint64_t step, const char *name, double value,
+                    struct err *e);
 /* A grey PNG file's bytes. ERR_DATA where they are not a PNG. */
 int tfevents_picture(struct tfevents *t, uint64_t step, const char *name, const void *png,
                      size_t len, struct err *e);

@@ -5,6 +5,7 @@
 #include "base/stop.h"
 #include "data/normalise.h"
 #include "train/blame.h"
+#include "train/samples.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,13 @@ struct validation {
     const char **title;
     float *scratch; /* one tile */
 };
+
+const char *const *validation_titles(const struct task *t)
+{
+    for (int i = 0; i < t->ntiles; i++)
+        if (t->short_names[i] && !png_title_fits(t->tile_names[i], t->width)) return t->short_names;
+    return t->tile_names;
+}
 
 struct validation *validation_new(const struct task *t, const struct graph *g, struct params *p,
                                   struct loss_parts *parts, enum nn_precision precision,
@@ -55,7 +63,7 @@ struct validation *validation_new(const struct task *t, const struct graph *g, s
     }
     for (size_t i = 0; i < tiles; i++) {
         v->tile[i] = v->pixels + i * pixels;
-        v->title[i] = i < (size_t)t->ntiles ? t->tile_names[i] : NULL;
+        v->title[i] = i < (size_t)t->ntiles ? validation_titles(t)[i] : NULL;
     }
     return v;
 }
@@ -116,15 +124,12 @@ static int write_picture(struct validation *v, const char *path, struct err *e)
 }
 
 /* One image: adds to the sums and to *loss. */
-static void measure(struct validation *v, const struct batch *b, double *sums, double *loss)
+static void add_image(struct validation *v, const struct batch *b, double *sums, double *loss)
 {
     const struct task *t = v->task;
-    const struct sample_source *s = &t->validation;
     const float *output = plan_output(v->plan, "output", NULL);
-    memcpy(plan_input(v->plan, "input"), b->input, s->input_len * sizeof(float));
-    memcpy(plan_input(v->plan, "target"), b->target, s->target_len * sizeof(float));
-    float *acquisition = plan_input(v->plan, "acquisition");
-    if (acquisition) memcpy(acquisition, b->mask, s->mask_len * sizeof(float));
+    samples_copy(&t->validation, b, 1, plan_input(v->plan, "input"), plan_input(v->plan, "target"),
+                 plan_input(v->plan, "acquisition"));
     plan_forward(v->plan, (struct step_key){0});
     *loss += plan_loss(v->plan);
     t->measure(t, b->input, output, b->target, b->mask, sums);
@@ -146,7 +151,7 @@ int validation_run(struct validation *v, const char *picture, double *scores, bo
     struct loader *l = loader_new(source, (struct loader_conf){.size = 1, .ahead = 4}, e);
     if (!l) return -1;
     while (!(bad = loader_next(l, &b, e)) && b && !(*stopped = stop_requested()))
-        measure(v, b, sums, &loss);
+        add_image(v, b, sums, &loss);
     loader_free(l);
     if (bad) return -1;
     if (*stopped) return 0;

@@ -10,6 +10,9 @@
 
 enum { VALIDATION_MAX_SCORES = TASK_MAX_SCORES + LOSS_PARTS };
 
+/* The titles of a row of pictures (ntiles): the task's names, or its short ones. */
+const char *const *validation_titles(const struct task *t);
+
 struct validation;
 /* Borrows the task, graph, its parts of the loss, and parameters. */
 struct validation *validation_new(const struct task *t, const struct graph *g, struct params *p,

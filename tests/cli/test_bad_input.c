@@ -174,6 +174,74 @@ static void configurations(void **state)
     assert_non_null(strstr(shell_run("train-ssl no.yaml")->err, "no.yaml"));
 }
 
+/* Legal values that cannot be meant: some are refused, of others a warning is all. */
+static void what_cannot_be_meant(void **state)
+{
+    (void)state;
+    shell_write("c.yaml", yaml);
+    shell_run("cp good.h5 other.h5; sed -i 's|SCAN|other.h5|' c.yaml");
+    static const char *const refused[][3] = {
+        {"data.train='[other.h5, \"\"]'", "data.train: entry 2 of 2 is empty", ""},
+        {"network.groups=3", "network.groups is 3", "network.filters, 4"},
+        {"fit.schedule.min_lr=0.01", "fit.schedule.min_lr is 0.01", "fit.adam.lr, 0.001"},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const struct outcome *o = shell_run("train-ssl c.yaml --quiet --set %s", refused[i][0]);
+        assert_int_equal(o->code, CONFIG);
+        if (!strstr(o->err, refused[i][1]) || !strstr(o->err, refused[i][2]))
+            fail_msg("%s: %s", refused[i][0], o->err);
+    }
+    assert_false(shell_exists("run/last.h5"));
+    for (int check = 0; check < 2; check++) {
+        const struct outcome *o = shell_run("train-ssl c.yaml --set fit.schedule.warmup=2 %s",
+                                            check ? "--check" : "--set run=warm");
+        assert_int_equal(o->code, 0);
+        assert_non_null(strstr(o->err, "warmup is 2, but the training has 2 steps"));
+    }
+    const struct outcome *o = shell_run("train-ssl c.yaml --check --set fit.schedule.warmup=1");
+    assert_null(strstr(o->err, "warning"));
+    shell_run("grep -v network c.yaml >r.yaml; mv r.yaml c.yaml");
+    o = shell_run("train-recon c.yaml --set mask.acceleration=1 --set run=whole --quiet");
+    assert_int_equal(o->code, 0);
+    assert_non_null(strstr(o->err, "warning: mask: nothing of other.h5 is left out"));
+}
+
+/* Without scans --check has figures for every thousand of them. */
+static void check_without_scans(void **state)
+{
+    (void)state;
+    shell_write("c.yaml", yaml);
+    const struct outcome *o = shell_run("train-ssl c.yaml --check --set fit.steps=0");
+    assert_int_equal(o->code, 0);
+    assert_non_null(strstr(o->out, "# scans: data.train: SCAN: No such file"));
+    assert_non_null(
+        strstr(o->out, "# all 500 epochs, for every 1000 images, without validations: "));
+    /* 1000 (12 x 640 x 368 + 8 x 15 x 8 x 8) bytes */
+    assert_non_null(strstr(o->out, "references: 2.6 GiB for every 1000 slices of 640 x 368 with 15 "
+                                   "coils"));
+    o = shell_run("train-ssl c.yaml --check");
+    assert_non_null(strstr(o->out, "# all 2 steps, without validations: "));
+}
+
+static void an_early_end_is_told(void **state)
+{
+    (void)state;
+    shell_write("c.yaml", yaml);
+    const struct outcome *o =
+        shell_run("cp good.h5 other.h5; sed -i 's|SCAN|other.h5|' c.yaml; "
+                  "train-ssl c.yaml --quiet --set run=early --set fit.adam.lr=0 --set "
+                  "fit.schedule.min_lr=0 --set fit.steps=9 --set fit.validate_every=1 "
+                  "--set fit.patience=3");
+    assert_int_equal(o->code, 0);
+    assert_non_null(strstr(o->out, "steps: 4\nstopped_early: no better val_loss in 3 validations\n"
+                                   "best_step: 1\nbest_val_loss: "));
+    const double best = strtod(strstr(o->out, "best_val_loss: ") + 15, NULL);
+    assert_true(best > 0.0 && best == strtod(strstr(o->out, "\nval_loss: ") + 11, NULL));
+    o = shell_run("train-ssl c.yaml --quiet --set run=whole-length --set fit.steps=2");
+    assert_null(strstr(o->out, "stopped_early"));
+    assert_non_null(strstr(o->out, "best_val_loss: "));
+}
+
 static void sizes_the_network_cannot_halve(void **state)
 {
     (void)state;
@@ -234,6 +302,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scans),
         cmocka_unit_test(configurations),
+        cmocka_unit_test(what_cannot_be_meant),
+        cmocka_unit_test(check_without_scans),
+        cmocka_unit_test(an_early_end_is_told),
         cmocka_unit_test(sizes_the_network_cannot_halve),
         cmocka_unit_test(a_run_directory_that_cannot_be_written),
         cmocka_unit_test(a_checkpoint_of_another_network),

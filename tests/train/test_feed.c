@@ -1,11 +1,13 @@
 /* What both trainings are fed with: samples that depend on seed, epoch and place only; steady
  * memory and open files; a file that vanishes or changes under a training is named. */
 #include "base/mem.h"
+#include "base/png.h"
 #include "data/loader.h"
 #include "data/scratch.h"
 #include "train/recon.h"
 #include "train/sets.h"
 #include "train/ssl.h"
+#include "train/validate.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -319,6 +321,23 @@ static void sets_of_empty_images_are_refused(void **state)
     }
 }
 
+/* In the letters of samples.png, at the widths of small trainings and of the paper's. */
+static void titles_fit(void **state)
+{
+    (void)state;
+    static const int widths[] = {48, 64, 96, 128, 160, 192, 320};
+    for (int task = 0; task < 2; task++)
+        for (int k = 0; k < 7; k++) {
+            struct task t = task ? *feed.recon : *feed.ssl;
+            t.width = widths[k];
+            const char *const *titles = validation_titles(&t);
+            for (int i = 0; i < t.ntiles; i++)
+                if (!png_title_fits(titles[i], t.width))
+                    fail_msg("'%s' does not fit %d pixels", titles[i], t.width);
+            if (t.width >= 96) assert_string_equal(titles[0], t.tile_names[0]);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_replaced_is_named),
         cmocka_unit_test(masks_on_either_k_space),
         cmocka_unit_test(an_empty_image_has_no_psnr),
+        cmocka_unit_test(titles_fit),
         cmocka_unit_test(sets_of_empty_images_are_refused),
     };
     return cmocka_run_group_tests(tests, feed_begin, feed_end);
