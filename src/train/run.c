@@ -81,7 +81,10 @@ static int lock_directory(struct run *r, const struct cli *cli, bool make, struc
     if (run_path(r, ".lock", path, sizeof path, e)) return -1;
     r->lock = open(path, O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0), 0666);
     if (r->lock < 0 && !make && errno == ENOENT) return 0;
-    if (r->lock < 0) return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+    if (r->lock < 0) {
+        err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+        return err_hint(e, "make %s writable, or choose another 'run'", r->dir);
+    }
     if (flock(r->lock, LOCK_EX | LOCK_NB) == 0) return 0;
     if (errno != EWOULDBLOCK) { /* a file system without locks */
         fprintf(stderr,
@@ -131,9 +134,11 @@ int run_begin(struct run *r, const char *dir, const struct cli *cli, const void 
 {
     *r = (struct run){.lock = -1};
     bool begun;
-    if (io_path(r->dir, sizeof r->dir, e, "%s", dir) || check_state(r, cli->resume, &begun, e) ||
-        io_mkdirs(dir, e) || lock_directory(r, cli, true, e) ||
-        check_state(r, cli->resume, &begun, e) || !(r->text = resolved(cli, conf, &r->len, e)) ||
+    /* A directory is not made to resume in; of one that is taken, that is told first. */
+    if (io_path(r->dir, sizeof r->dir, e, "%s", dir) ||
+        (cli->resume && check_state(r, true, &begun, e)) || io_mkdirs(dir, e) ||
+        lock_directory(r, cli, true, e) || check_state(r, cli->resume, &begun, e) ||
+        !(r->text = resolved(cli, conf, &r->len, e)) ||
         (begun && check_resumed(r, cli, may_change, e)))
         return -1;
     sweep(r);

@@ -126,6 +126,13 @@ static void a_resumption_is_checked_without_training(void **state)
     checked("train-ssl ssl.yaml --set fit.adam.lr=1e-5 --quiet", 78, "fit.adam.lr was");
     checked("train-ssl ssl.yaml --set run=nowhere", 66, "holds no checkpoint");
     checked("flock ssl/.lock train-ssl ssl.yaml", 78, "another training is running");
+    /* Not that --resume would go on with it. */
+    const struct outcome *o = shell_run("flock ssl/.lock train-ssl ssl.yaml");
+    assert_int_equal(o->code, 78);
+    assert_non_null(strstr(o->err, "another training is running"));
+    o = shell_run("mkdir -p barred/.lock && train-ssl ssl.yaml --set run=barred");
+    assert_int_equal(o->code, 74);
+    assert_non_null(strstr(o->err, "make barred writable, or choose another 'run'"));
     checked("train-ssl ssl.yaml --set data.train=nowhere", 66, "nowhere");
     checked("train-ssl ssl.yaml --set data.train=scans/validation "
             "--set data.validation=scans/train",
@@ -143,8 +150,8 @@ static void a_resumption_is_checked_without_training(void **state)
     checked("train-ssl ssl.yaml", 65, "dropout is 0.2, here 0.1");
     succeeds(shell_run("rm -r ssl && mv whole-ssl ssl"));
     /* And what a training would read. */
-    const struct outcome *o = shell_run("train-ssl ssl.yaml --check --quiet --set run=none "
-                                        "--set fit.initial=ssl/none.h5");
+    o = shell_run("train-ssl ssl.yaml --check --quiet --set run=none "
+                  "--set fit.initial=ssl/none.h5");
     assert_int_equal(o->code, 66);
     assert_non_null(strstr(o->err, "ssl/none.h5"));
     o = shell_run("train-recon recon.yaml --set run=none --set data.cache=none "
