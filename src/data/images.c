@@ -13,9 +13,10 @@ const struct cfg_field images_fields[] = {
     CFG_TEXTS(struct images_conf, scans, NULL,
               "scans: files, or folders of them (fastMRI, ISMRMRD or BART: docs/data.md)"),
     IMAGES_CHOICE_FIELDS,
-    CFG_CHOICE(struct images_conf, slices, "centre", slice_choices,
-               "one image a scan (slice S/2 of S) or all; intervals and p values then take those of "
-               "a scan for a cluster"),
+    CFG_CHOICE(
+        struct images_conf, slices, "centre", slice_choices,
+        "one image a scan (slice S/2 of S) or all; intervals and p values then take those of "
+        "a scan for a cluster"),
     CFG_INT(struct images_conf, height, "0", 0, 4096, "px",
             "references are cropped or zero-padded to this; 0: as they are"),
     CFG_INT(struct images_conf, width, "0", 0, 4096, "px", "see height"),

@@ -51,6 +51,10 @@ struct job {
     bool keep;   /* decisions readable */
     int at_once; /* images of a training step at a time; 0: the rule of nn/step.h */
 };
+
+enum { INPUTS = 2 };
+static const char *const inputs[INPUTS] = {"input", "target"};
+
 struct bench {
     struct job job;
     bool serving;
@@ -59,6 +63,11 @@ struct bench {
     struct step *training; /* one of them */
     struct plan *inference;
     const struct plan *plan; /* of either */
+    struct {                 /* what a training is given, for all parts of a step */
+        float *all;
+        size_t image; /* numbers of one */
+    } given[INPUTS];
+    uint32_t *numbers; /* of its images */
     double loss;
     uint64_t steps; /* of Adam */
     double plan_seconds;
@@ -77,6 +86,9 @@ static double now(const struct bench *b)
 
 static void bench_release(struct bench *b)
 {
+    for (int k = 0; k < INPUTS; k++)
+        mem_free(b->given[k].all);
+    mem_free(b->numbers);
     step_free(b->training);
     plan_free(b->inference);
     params_free(b->params);
@@ -86,14 +98,31 @@ static void bench_release(struct bench *b)
 
 static float *input(struct bench *b, const char *name)
 {
-    return b->training ? step_input(b->training, name) : plan_input(b->inference, name);
+    if (!b->training) return plan_input(b->inference, name);
+    for (int k = 0; k < INPUTS; k++)
+        if (!strcmp(name, inputs[k])) return b->given[k].all;
+    return NULL;
+}
+
+static int give(struct bench *b, struct err *e)
+{
+    const struct plan_conf *c = &b->job.conf;
+    const int channels[INPUTS] = {b->job.net.in_channels, b->job.net.out_channels};
+    for (int k = 0; k < INPUTS; k++) {
+        const size_t n = b->given[k].image =
+            (size_t)c->height * (size_t)c->width * (size_t)channels[k];
+        if (!(b->given[k].all = mem_new((size_t)c->batch * n, sizeof(float), e))) return -1;
+    }
+    if (!(b->numbers = mem_new((size_t)c->batch, sizeof *b->numbers, e))) return -1;
+    for (int i = 0; i < c->batch; i++)
+        b->numbers[i] = (uint32_t)i;
+    return 0;
 }
 
 static void fill(struct bench *b, const char *name, int channels)
 {
     const struct plan_conf *c = &b->job.conf;
-    const int images = b->training ? step_at_once(b->training) : c->batch;
-    const size_t n = (size_t)images * (size_t)c->height * (size_t)c->width * (size_t)channels;
+    const size_t n = (size_t)c->batch * (size_t)c->height * (size_t)c->width * (size_t)channels;
     struct rng r = rng_make(1, RNG_TEST, 0, 0);
     float *x = input(b, name);
     for (size_t i = 0; x && i < n; i++)
@@ -135,19 +164,27 @@ static int bench_init(struct bench *b, struct job job, const char *tap, struct e
     b->plan = b->training ? step_plan(b->training) : b->inference;
     if (!b->plan) return -1;
     b->plan_seconds = now(b) - start;
+    if (b->training && give(b, e)) return -1;
     fill(b, "input", job.net.in_channels);
     fill(b, "target", job.net.out_channels);
     return 0;
 }
 
-/* Forward and backward; every part of a step has the same images. */
+/* Forward and backward of all parts of a step. */
 static void train(struct bench *b, struct step_key key, double *forward_seconds)
 {
-    const int parts = step_parts(b->training);
+    const int parts = step_parts(b->training), at_once = step_at_once(b->training);
     b->loss = 0.0;
     if (forward_seconds) *forward_seconds = 0.0;
-    for (int part = 0; part < parts; part++)
+    for (int part = 0; part < parts; part++) {
+        for (int k = 0; k < INPUTS; k++) {
+            const size_t n = (size_t)at_once * b->given[k].image;
+            memcpy(step_input(b->training, inputs[k]), b->given[k].all + (size_t)part * n,
+                   n * sizeof(float));
+        }
+        key.sample = b->numbers + part * at_once;
         b->loss += step_part(b->training, part, key, forward_seconds) / parts;
+    }
 }
 
 static void passes(struct bench *b, double *forward_seconds)

@@ -54,7 +54,8 @@ struct naive_net {
     struct naive_param param[NAIVE_PARAMS];
     const double *keep[NAIVE_STEPS]; /* dropout masks, borrowed; NULL: identity */
     bool single; /* round every value and its gradient to float32: what that precision costs */
-    /* whether the convolution of a step multiplies factors rounded to bfloat16: x, weights and dy */
+    /* whether the convolution of a step multiplies factors rounded to bfloat16: x, weights and dy
+     */
     bool bf16[NAIVE_STEPS];
 };
 

@@ -284,6 +284,7 @@ static void test_unet(void **state)
         told[i] = -1.0f; /* k-space knows nothing of these images: N = 0 */
     for (int i = 0; i < 2 * 8 * W * 2; i++)
         x[i] = 1.0f;
+    memset(step_input(s, "target"), 0, (size_t)(2 * 8 * W * 2) * sizeof(float));
     /* y = x + 3 x, the target 0 */
     assert_int_equal(step_parts(s), 2);
     for (int part = 0; part < 2; part++)
