@@ -149,6 +149,24 @@ static bool has_list(const struct data_conf *c, int i)
     return list_of(c, i).n > 0 || (i == 1 && c->train.n > 0 && !split_is_none(&c->split));
 }
 
+/* As trainings have it, scans that are not there do not make a configuration wrong. */
+static int preview(const void *conf, const struct cli *cli, struct err *e)
+{
+    const struct data_conf *c = &((const struct conf *)conf)->data;
+    (void)e;
+    for (int i = 0; i < LISTS && !cli->quiet; i++) {
+        struct scans scans = {0};
+        struct err mine = {0};
+        if (!has_list(c, i)) continue;
+        if (find_list(&scans, c, i, true, &mine))
+            printf("# %s: %s\n", names[i], mine.text);
+        else
+            printf("# %s: %d scans are there\n", names[i], scans.n);
+        scans_release(&scans);
+    }
+    return 0;
+}
+
 /* A list that fails does not keep the others from being prepared. */
 static int run(const void *conf, const struct cli *cli, struct err *e)
 {
@@ -191,6 +209,7 @@ int main(int argc, char **argv)
         .fields = fields,
         .conf_size = sizeof(struct conf),
         .check = check,
+        .preview = preview,
         .run = run,
     };
     return cli_main(&command, argc, argv);

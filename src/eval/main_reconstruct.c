@@ -1,11 +1,14 @@
 /* reconstruct config.yaml: applies a trained reconstruction network to scans. */
 #include "base/cli.h"
 #include "base/io.h"
+#include "base/leftover.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "base/par.h"
 #include "data/zerofill.h"
 #include "eval/reconstruct.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -142,18 +145,41 @@ static void release(struct reconstruction *r)
     images_release(&r->images);
 }
 
+/* All that can be refused before references are made, which may take hours. */
+static int open_all(struct reconstruction *r, struct err *e)
+{
+    const struct reconstruct_conf *c = r->conf;
+    return owner_check(c->output, OWNER_RECONSTRUCTION, e) ||
+                   find_images(&r->images, c, r->cli->quiet, e) ||
+                   check_masks(&r->images, c, NULL, e) || open_network(r, e) || open_metrics(r, e)
+               ? -1
+               : 0;
+}
+
+static int preview(const void *conf, const struct cli *cli, struct err *e)
+{
+    struct reconstruction r = {.conf = conf, .cli = cli};
+    if (cli->quiet) return 0; /* the configuration alone, as of studies */
+    const int rc = open_all(&r, e);
+    if (!rc)
+        printf("# %d scans of %dx%d are there, and a network for them\n", r.images.scans.n,
+               r.images.height, r.images.width);
+    release(&r);
+    return rc;
+}
+
 static int run(const void *conf, const struct cli *cli, struct err *e)
 {
     struct reconstruction r = {.conf = conf, .cli = cli};
     const struct reconstruct_conf *c = conf;
-    if (io_mkdirs(c->output, e)) return -1;
+    char prefix[PATH_MAX];
+    if (owner_check(c->output, OWNER_RECONSTRUCTION, e) || io_mkdirs(c->output, e)) return -1;
     if (access(c->output, W_OK | X_OK)) /* now, not after the work */
         return err_set(e, ERR_IO, "%s: no file can be written there", c->output);
+    if (io_path(prefix, sizeof prefix, e, "%s/", c->output)) return -1;
+    leftover_remove(prefix);
     struct scans *const scans[] = {&r.images.scans};
-    /* What can be refused is refused before references are made, which may take hours. */
-    int rc = find_images(&r.images, c, cli->quiet, e) || check_masks(&r.images, c, NULL, e) ||
-             open_network(&r, e) || open_metrics(&r, e) ||
-             images_prepare(&r.images, cli->quiet, e) ||
+    int rc = open_all(&r, e) || images_prepare(&r.images, cli->quiet, e) ||
              scans_report(scans, 1, c->output, stderr, e) || reconstruct_scans(&r, e) ||
              reconstruct_report(&r, e);
     release(&r);
@@ -182,6 +208,7 @@ static const struct command command = {
     .conf_size = sizeof(struct reconstruct_conf),
     .resumable = true,
     .check = check,
+    .preview = preview,
     .explain = explain,
     .run = run,
 };

@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "base/leftover.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "data/images.h"
 #include "eval/study.h"
 #include "eval/study_key.h"
@@ -103,7 +104,8 @@ static int open_job(struct job *j, const struct eval_conf *c, const struct cli *
         !(j->key = study_key(&j->env, &c->study, e)))
         return -1;
     j->env.key = j->key;
-    if (study_check_output(&j->env, &j->whole, e)) return -1;
+    if (owner_check(c->output, OWNER_STUDY, e) || study_check_output(&j->env, &j->whole, e))
+        return -1;
     if (j->whole) return 0;
     if (images_size(&j->images, e)) return -1;
     if (!(j->state = mem_new(1, j->study->size, e))) return -1;

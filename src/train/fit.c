@@ -331,8 +331,10 @@ static void report(const struct trainer *t)
     printf("run: %s\nsteps: %llu\n", t->run->dir, steps_done(t));
     if (t->at.step < t->pace.steps)
         printf("stopped_early: no better val_loss in %d validations\n", t->conf->patience);
-    printf("best_step: %llu\nbest_val_loss: %.6g\nparameters: %zu\n",
-           (unsigned long long)t->best_step, t->best_loss, t->params->trained_len);
+    if (t->best_step > 0)
+        printf("best_step: %llu\nbest_val_loss: %.6g\n", (unsigned long long)t->best_step,
+               t->best_loss);
+    printf("parameters: %zu\n", t->params->trained_len);
     for (int i = 0; i < validation_scores(t->validation); i++)
         printf("%s: %.6g\n", validation_score(t->validation, i), t->scores[i]);
     if (!t->cli->quiet) timing_print(&t->time, stderr);

@@ -2,6 +2,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "train/record.h"
 #include "train/states.h"
 
@@ -136,9 +137,9 @@ int run_begin(struct run *r, const char *dir, const struct cli *cli, const void 
     bool begun;
     /* A directory is not made to resume in; of one that is taken, that is told first. */
     if (io_path(r->dir, sizeof r->dir, e, "%s", dir) ||
-        (cli->resume && check_state(r, true, &begun, e)) || io_mkdirs(dir, e) ||
-        lock_directory(r, cli, true, e) || check_state(r, cli->resume, &begun, e) ||
-        !(r->text = resolved(cli, conf, &r->len, e)) ||
+        (cli->resume && check_state(r, true, &begun, e)) || owner_check(dir, OWNER_TRAINING, e) ||
+        io_mkdirs(dir, e) || lock_directory(r, cli, true, e) ||
+        check_state(r, cli->resume, &begun, e) || !(r->text = resolved(cli, conf, &r->len, e)) ||
         (begun && check_resumed(r, cli, may_change, e)))
         return -1;
     sweep(r);

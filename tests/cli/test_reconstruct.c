@@ -237,11 +237,37 @@ static void data_consistency(void **state)
         fails(shell_run("%s --set run=none --set mask.acceleration=40 %s", consistent, early), 78,
               "mask");
     }
-    o = shell_run("%s=none --set mask=poisson --set data.cache=no", apply);
+    o = shell_run("%s=unmade --set mask=poisson --set data.cache=no", apply);
     fails(o, 78, "mask of columns");
     assert_null(strstr(o->err, "network.")); /* it has no such keys */
-    fails(shell_run("%s=none --set data.width=48 --set data.cache=no", apply), 78, "data.width");
+    fails(shell_run("%s=unmade --set data.width=48 --set data.cache=no", apply), 78, "data.width");
     assert_false(shell_exists("no"));
+}
+
+/* Results of one command are not written over by another; --check says so, too, and what else there
+ * is not. */
+static void folders_have_an_owner(void **state)
+{
+    (void)state;
+    const char *base = "reconstruct reconstruct.yaml";
+    const char *same = "cmp kept.yaml recon/config.resolved.yaml";
+    succeeds(shell_run("cp recon/config.resolved.yaml kept.yaml"));
+    fails(shell_run("%s --set output=recon", base), 78, "a folder of a training");
+    fails(shell_run("%s --set output=recon --check", base), 78, "a folder of a training");
+    succeeds(shell_run("%s", same));
+    succeeds(shell_run("%s --set output=mine", base));
+    fails(shell_run("train-recon train.yaml --set run=mine"), 78, "a folder of reconstruct");
+    succeeds(shell_run("mkdir other && echo output: other >other/config.resolved.yaml"));
+    fails(shell_run("%s --set output=other", base), 78, "a folder of a study");
+    succeeds(shell_run("%s --set output=mine --check", base));
+    fails(shell_run("%s --set checkpoint=none.h5 --check", base), 66, "none.h5");
+    fails(shell_run("%s --set data.scans=[scans/none] --check", base), 66, "scans/none");
+    succeeds(shell_run("prepare train.yaml --set data.train=[scans/none] --check |"
+                       "grep -q '^# data.train: scans/none: No such file'"));
+    /* of a killed process; there is none of this number */
+    succeeds(shell_run("touch mine/knee.h5.4194305.tmp && %s --set output=mine --resume && "
+                       "test ! -e mine/knee.h5.4194305.tmp",
+                       base));
 }
 
 static void bad_input(void **state)
@@ -280,10 +306,15 @@ static void bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_and_tables),      cmocka_unit_test(threads_do_not_matter),
-        cmocka_unit_test(what_is_there_is_kept), cmocka_unit_test(other_masks_than_in_the_training),
-        cmocka_unit_test(a_killed_run_goes_on),  cmocka_unit_test(metrics_know_the_volume),
-        cmocka_unit_test(data_consistency),      cmocka_unit_test(bad_input),
+        cmocka_unit_test(files_and_tables),
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(what_is_there_is_kept),
+        cmocka_unit_test(other_masks_than_in_the_training),
+        cmocka_unit_test(a_killed_run_goes_on),
+        cmocka_unit_test(metrics_know_the_volume),
+        cmocka_unit_test(data_consistency),
+        cmocka_unit_test(folders_have_an_owner),
+        cmocka_unit_test(bad_input),
     };
     return cmocka_run_group_tests(tests, setup, shell_teardown);
 }

@@ -40,6 +40,7 @@ static const char *kind_of(const struct plan *p, int s, const char **name)
     }
     kind = "keep";
     int i = first_in(p->keep, p->nodes, s);
+    if (i < 0) i = first_in(p->note, p->nodes, s);
     if (i < 0) {
         kind = "scratch";
         i = first_in(p->forward, p->nodes, s);
