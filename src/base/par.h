@@ -11,6 +11,24 @@ int par_threads(void);       /* threads the next parallel region will have */
  * thread that started it, and threads inherit that. A set given to the process (taskset) holds. */
 void par_unbind(void);
 
+/* Parts of at most b that a is cut into. */
+static inline int divide_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+/* The next of a loop whose runs of `step` go to the thread that is free; *next is shared. */
+static inline int par_take(int *next, int step)
+{
+    int from;
+#pragma omp atomic capture
+    {
+        from = *next;
+        *next += step;
+    }
+    return from;
+}
+
 /* Calls fn(ctx, i) for every i in [0, n), on all threads, in no particular order. */
 void par_for(int n, void (*fn)(void *ctx, int i), void *ctx);
 

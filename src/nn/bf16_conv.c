@@ -40,16 +40,16 @@ static struct bf16_pass pass_make(const struct bf16_conv *c, int channels, int g
                           .channels = channels,
                           .groups = groups,
                           .columns = columns,
-                          .pairs = bf16_divide_up(columns, SIDE),
+                          .pairs = divide_up(columns, SIDE),
                           .threads = par_threads()};
     const struct bf16_map m = bf16_map_plain(f->n, f->h, f->w, channels, NULL);
     const size_t row =
         (size_t)(f->w + c->gap) * (size_t)channels * sizeof(bf16) * (size_t)bf16_planes(c);
-    const int share = bf16_divide_up(f->h, SLABS); /* something for every thread */
+    const int share = divide_up(f->h, SLABS); /* something for every thread */
     const int fit = bf16_rows_of(BF16_SLAB_BYTES, row, LEAST_ROWS);
     p.rows = rows ? rows : bf16_rows_within(f->h, bf16_smaller(share, fit), LEAST_ROWS);
-    p.slabs = bf16_divide_up(f->h, p.rows);
-    p.steps = bf16_divide_up(c->side * channels, SIDE);
+    p.slabs = divide_up(f->h, p.rows);
+    p.steps = divide_up(c->side * channels, SIDE);
     p.step = 2 * TILE * (size_t)bf16_planes(c);
     const size_t len = bf16_map_pixels_len(&m, c->gap, p.rows + 2 * c->gap);
     p.low = c->split ? len : 0;

@@ -2,6 +2,7 @@
  * bf16_gradient.c (backward to the weights) only. */
 #pragma once
 
+#include "base/par.h"
 #include "nn/bf16_map.h"
 #include "nn/conv_kernel.h"
 
@@ -65,11 +66,6 @@ size_t bf16_gradient_scratch(const struct bf16_conv *c); /* bytes */
 void bf16_gradient_run(const struct bf16_conv *c, struct bf16_map x, struct bf16_map dy,
                        const struct bf16_job *data, float *dw, float *db, unsigned char *scratch);
 
-static inline int bf16_divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 static inline int bf16_smaller(int a, int b)
 {
     return a < b ? a : b;
@@ -89,5 +85,5 @@ static inline int bf16_rows_of(size_t bytes, size_t row, int least)
 static inline int bf16_rows_within(int h, int most, int least)
 {
     if (most < least) most = least;
-    return bf16_divide_up(h, bf16_divide_up(h, most));
+    return divide_up(h, divide_up(h, most));
 }

@@ -49,7 +49,7 @@ static int columns_of(const struct bf16_conv *c, int portion)
 
 static int tiles_of(int columns)
 {
-    return bf16_divide_up(columns, LANES);
+    return divide_up(columns, LANES);
 }
 
 /* Numbers of a tile of x, and of a channel of dy, of `rows` rows of dy. */
@@ -62,7 +62,7 @@ static size_t tile_len(const struct bf16_conv *c, int pitch, int rows)
 static size_t turned_len(int pitch, int rows)
 {
     /* an odd number of cache lines: channels fall into different sets */
-    return (size_t)(bf16_divide_up(rows * pitch, SIDE) | 1) * SIDE;
+    return (size_t)(divide_up(rows * pitch, SIDE) | 1) * SIDE;
 }
 
 static void choose_rows(const struct bf16_conv *c, struct bf16_gradient *g)
@@ -74,8 +74,8 @@ static void choose_rows(const struct bf16_conv *c, struct bf16_gradient *g)
     g->wide = g->block > NARROW_BYTES && (double)f->n * f->h * f->w <= WIDE_PIXELS;
     const int fit_rows = bf16_smaller(bf16_rows_of(SLAB_BYTES, row, LEAST_ROWS), MOST_ROWS);
     g->rows = g->wide ? bf16_map_rows(&x, c->gap) : bf16_rows_within(f->h, fit_rows, LEAST_ROWS);
-    g->slabs = g->wide ? 1 : bf16_divide_up(f->h, g->rows);
-    g->chunks = bf16_divide_up(g->rows, CHUNK_ROWS);
+    g->slabs = g->wide ? 1 : divide_up(f->h, g->rows);
+    g->chunks = divide_up(g->rows, CHUNK_ROWS);
     const int fit = (int)(PARTS_BYTES / g->block) + LEAST_PARTS;
     g->parts = g->wide ? g->chunks : bf16_smaller(f->n * g->slabs, bf16_smaller(MOST_PARTS, fit));
 }
@@ -86,12 +86,12 @@ struct bf16_gradient bf16_gradient_make(const struct bf16_conv *c)
     const bool few = c->side > 1 && c->side * f->in <= 2 * SIDE;
     struct bf16_gradient g = {.across = few ? c->side : 1,
                               .copies = few || c->side == 1 ? 1 : 2,
-                              .portions = few ? 1 : bf16_divide_up(f->in, SIDE),
+                              .portions = few ? 1 : divide_up(f->in, SIDE),
                               .pitch = (f->w + c->gap + 1) / 2 * 2,
-                              .lefts = bf16_divide_up(c->wide, SIDE)};
+                              .lefts = divide_up(c->wide, SIDE)};
     const int most = g.across * (few ? f->in : bf16_smaller(f->in, SIDE)); /* columns */
     g.tiles = tiles_of(most);
-    g.blocks = bf16_divide_up(most, SIDE);
+    g.blocks = divide_up(most, SIDE);
     g.shifts = c->taps / g.across;
     g.block = (size_t)(g.portions * g.blocks * g.lefts * g.shifts) * BLOCK * sizeof(float);
     choose_rows(c, &g);
@@ -238,7 +238,7 @@ static void multiply_blocks(const struct bf16_conv *c, struct bf16_worker *worke
 {
     const struct bf16_gradient *g = &c->weights;
     const int columns = columns_of(c, portion);
-    const int across = c->side / g->across, steps = bf16_divide_up(f->rows * g->pitch, SIDE);
+    const int across = c->side / g->across, steps = divide_up(f->rows * g->pitch, SIDE);
     const bf16 *dy = f->turned + (size_t)(left * SIDE) * f->channel;
     struct bf16_product q = {
         .a = {.step = SIDE, .tile = LANES * f->channel, .low = f->turned_low, .row = f->channel},

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/par.h"
+#include "nn/fetch.h"
 
 #include <immintrin.h>
 #include <stdio.h>
@@ -21,7 +22,6 @@ enum {
     MOST_VECS = 5,         /* columns of a block / 16, beside which 5 rows fill the registers */
     MOST_ROWS = 12,        /* of a block */
     LEAST_PIXELS = 60,     /* at a time; a multiple of most numbers of rows */
-    AHEAD = 16,            /* pixels of dy and y that are fetched */
     MOST_PARTS = 16,       /* of an image forward, of the batch backward; */
     LEAST_PARTS = 4,       /* there fewer, where the gradients of so many would take */
     PARTS_BYTES = 4 << 20, /* more than that */
@@ -36,11 +36,6 @@ struct pointwise {
     size_t bias, weights;       /* bytes packed; behind them the weights backward */
     size_t tile, gradient, sum; /* bytes: of `pixels` such pixels; of a part, and its sums of dy */
 };
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
 
 static int smaller(int a, int b)
 {
@@ -301,7 +296,7 @@ INLINE void give_vector(const struct pointwise *p, int from, int count, size_t r
         v = _mm512_add_ps(v, b);
         const __mmask16 below = _mm512_cmp_ps_mask(v, none, _CMP_LT_OQ); /* no NaN is */
         v = _mm512_mask_mul_ps(v, below, v, slope);
-        __builtin_prefetch(to + AHEAD * len, 1);
+        fetch_to_write(to, 1);
         _mm512_mask_storeu_ps(to, in, v);
         sum = _mm512_add_ps(sum, v);
         squares = _mm512_fmadd_ps(v, v, squares);
@@ -326,7 +321,7 @@ INLINE void bring_vector(const struct pointwise *p, int from, int count, size_t 
     size_t place = run_at(p, from) + run * row + k;
     int column = from % p->conf.w;
     for (int i = 0; i < count; i++, place += len) {
-        __builtin_prefetch(dy + place + AHEAD * len);
+        fetch_to_read(dy + place, 1);
         __m512 v = _mm512_maskz_loadu_ps(in, dy + place);
         if (p->conf.slope != 1.0f) {
             const __m512 before = _mm512_maskz_loadu_ps(in, y + place);
@@ -344,15 +339,6 @@ INLINE void bring_vector(const struct pointwise *p, int from, int count, size_t 
 }
 
 /* --- passes --- */
-
-/* The next of a loop whose runs go to who is free. */
-static int take(int *next)
-{
-    int k;
-#pragma omp atomic capture
-    k = (*next)++;
-    return k;
-}
 
 struct pixels { /* of x, and so many at a time in single precision */
     int from, count;
@@ -413,7 +399,7 @@ static void forward(const void *state, const struct conv_x *x, const void *packe
     int next = 0;
 #pragma omp parallel for schedule(static, 1)
     for (int t = 0; t < p->threads; t++)
-        for (int k; (k = take(&next)) < p->conf.n * parts;) {
+        for (int k; (k = par_take(&next, 1)) < p->conf.n * parts;) {
             const int first = k / parts * image, from = first + k % parts * p->share;
             forward_part(p, from, smaller(from + p->share, first + image), x->at[0], packed, y,
                          sums ? sums + (size_t)k * 2 * (size_t)p->columns : NULL,
@@ -491,7 +477,7 @@ static void backward(const void *state, const struct conv_gradient *g)
     int next = 0;
 #pragma omp parallel for schedule(static, 1)
     for (int t = 0; t < p->threads; t++)
-        for (int k; (k = take(&next)) < parts;)
+        for (int k; (k = par_take(&next, 1)) < parts;)
             backward_part(p, k * p->part, smaller((k + 1) * p->part, all), g,
                           (float *)((unsigned char *)g->scratch + (size_t)t * p->tile),
                           gradients + (size_t)k * (gradient / sizeof(float)),

@@ -7,7 +7,8 @@
 #ifdef __AVX512F__
 
 #include "base/mem.h"
-#include "nn/bf16_product.h"
+#include "base/par.h"
+#include "nn/fetch.h"
 
 #include <immintrin.h>
 #include <stdio.h>
@@ -20,7 +21,6 @@ enum {
     MOST_THIN = 2,  /* channels */
     MOST_WIDE = 64, /* channels; at least a vector's half */
     RUN = 64,       /* pixels of a row at a time */
-    AHEAD = 24,     /* pixels of the wide map that are fetched */
     PARTS = 16,     /* of all runs, each with a gradient of its own */
     MOST_SCALARS = 9 * MOST_THIN,
     QUAD = 4, /* pixels whose results fill the registers */
@@ -96,13 +96,6 @@ INLINE __mmask16 lanes(const struct thin *t, int vec)
     return (__mmask16)(left >= LANES ? 0xffff : (1 << left) - 1);
 }
 
-/* What comes `AHEAD` pixels after some: processors see rows too late. */
-INLINE void fetch(const struct thin *t, int pixels, const float *map)
-{
-    for (int c = 0; c < pixels * t->wide; c += LANES)
-        __builtin_prefetch(map + AHEAD * t->wide + c);
-}
-
 INLINE __m512 relu(__m512 x, __m512 slope)
 {
     const __mmask16 below = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ); /* no NaN is */
@@ -119,7 +112,7 @@ INLINE __m512 relu_back(__m512 dy, __m512 y, __m512 slope)
 INLINE void spread(int nlines, int each, int pixels, const struct thin *t, const struct lines *l,
                    int p, const float *weights, const float *bias, float slope, float *to)
 {
-    fetch(t, pixels, to + p * t->wide);
+    fetch_to_write(to + p * t->wide, (size_t)(pixels * t->wide));
     for (int v = 0; v < t->vecs; v++) {
         const float *w = weights + v * LANES;
         const __m512 first = bias ? _mm512_loadu_ps(bias + v * LANES) : _mm512_setzero_ps();
@@ -160,8 +153,8 @@ INLINE void collect(int nlines, int each, const struct thin *t, const struct lin
         for (int p = 0; p < count; p++) {
             const size_t at = (size_t)(p * t->wide + v * LANES);
             __m512 x = _mm512_maskz_loadu_ps(in, map + at);
-            if (v == 0) fetch(t, 1, map + at);
-            if (v == 0 && y) fetch(t, 1, y + at);
+            if (v == 0) fetch_to_read(map + at, (size_t)t->wide);
+            if (v == 0 && y) fetch_to_read(y + at, (size_t)t->wide);
             if (y) x = relu_back(x, _mm512_maskz_loadu_ps(in, y + at), slope);
             all = _mm512_add_ps(all, x);
 #pragma GCC unroll 3
@@ -222,7 +215,7 @@ INLINE void narrow_run(int out, const struct thin *t, int count, const float *ma
     const int end = count * out;
     const __m128 add = _mm_setr_ps(bias[0], bias[1 % out], bias[2 % out], bias[3 % out]);
     for (int k = 0; k < end; k += QUAD) {
-        fetch(t, QUAD / out, map + k / out * t->wide);
+        fetch_to_read(map + k / out * t->wide, (size_t)(QUAD / out * t->wide));
         const __m128 x = _mm_add_ps(narrow(out, t, k, end, map, weights), add);
         const __mmask8 below = _mm_cmp_ps_mask(x, _mm_setzero_ps(), _CMP_LT_OQ);
         const __mmask8 in = (__mmask8)(end - k >= QUAD ? 15 : (1 << (end - k)) - 1);
@@ -278,11 +271,6 @@ static bool takes(const struct conv_conf *c, enum dn_isa isa)
     const int thin = begins ? c->in : c->out, wide = begins ? c->out : c->in;
     return c->precision != NN_FP32_DIRECT && (begins || ends) && thin <= MOST_THIN &&
            wide >= LANES / 2 && wide <= MOST_WIDE && isa >= DN_ISA_AVX512;
-}
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
 }
 
 static int all_runs(const struct thin *t)

@@ -57,11 +57,6 @@ bool wino_pays(const struct wino_conf *c)
 #endif
 }
 
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 static size_t bytes_of(struct wino_layout l)
 {
     return wino_layout_len(l) * sizeof(float);
@@ -249,18 +244,6 @@ static void pass_whole(const struct pass *p, const struct pass_io *io, float *v)
     }
 }
 
-/* The next of a loop whose runs go to who is free. */
-static int take(int *next, int step)
-{
-    int from;
-#pragma omp atomic capture
-    {
-        from = *next;
-        *next += step;
-    }
-    return from;
-}
-
 /* A thread's memory goes with the number of a run of the outer loop. */
 static void pass_run(const struct pass *p, const struct pass_io *io, unsigned char *scratch)
 {
@@ -272,7 +255,7 @@ static void pass_run(const struct pass *p, const struct pass_io *io, unsigned ch
     }
 #pragma omp parallel for schedule(static, 1)
     for (int t = 0; t < p->threads; t++)
-        for (int from; (from = take(&next, p->block)) < tiles;)
+        for (int from; (from = par_take(&next, p->block)) < tiles;)
             pass_block(p, from, tiles - from < p->block ? tiles - from : p->block, io,
                        (float *)(scratch + (size_t)t * p->scratch));
 }
@@ -386,7 +369,7 @@ static void parts_run(const struct wino *w, const struct wino_gradient *g, unsig
 #pragma omp parallel for schedule(static, 1)
     for (int t = 0; t < w->weights.places; t++) {
         const struct place s = place_at(w, scratch, t);
-        for (int k; (k = take(&next, 1)) < w->weights.parts;)
+        for (int k; (k = par_take(&next, 1)) < w->weights.parts;)
             part_run(w, k * part, tiles - k * part < part ? tiles : (k + 1) * part, g, &s,
                      (float *)(du + (size_t)k * w->weights.du),
                      (double *)(total + (size_t)k * w->weights.total));

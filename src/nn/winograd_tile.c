@@ -6,24 +6,9 @@
 #include <immintrin.h>
 #endif
 
-enum { TILE = 4, SIDE = 6 };
-
 typedef int bits __attribute__((vector_size(64)));
 
-static const float A = 0.70710678118654752f, B = 1.41421356237309505f; /* the points ±A, ±B */
-
 /* --- memory --- */
-
-/* A whole line past the cache: what is too much to stay there. The end of a parallel region orders
- * it before reads of other threads. */
-INLINE void store_past(float *p, const vec *v)
-{
-#ifdef __AVX512F__
-    _mm512_stream_ps(p, (__m512)*v);
-#else
-    store(p, v);
-#endif
-}
 
 /* The first `lanes` floats, zeros behind them. */
 INLINE void load_some(vec *v, const float *p, int lanes)
@@ -46,22 +31,6 @@ INLINE void load_between(vec *v, const float *p, int from, int to)
     float all[LANES];
     store(all, v);
     memcpy(all + from, p + from, (size_t)(to - from) * sizeof(float));
-    load(v, all);
-#endif
-}
-
-/* The same of floats that are `apart` from one to the next. */
-INLINE void load_apart(vec *v, const float *p, size_t apart, int lanes)
-{
-#ifdef __AVX512F__
-    const __m512i steps = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i at = _mm512_mullo_epi32(steps, _mm512_set1_epi32((int)apart));
-    *v = (vec)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), (__mmask16)((1u << lanes) - 1), at, p,
-                                       sizeof(float));
-#else
-    float all[LANES] = {0};
-    for (int k = 0; k < lanes; k++)
-        all[k] = p[(size_t)k * apart];
     load(v, all);
 #endif
 }
@@ -314,7 +283,7 @@ static bool all_inside(const struct source *s, int i, int j, int side)
     return i >= 0 && j >= 0 && i + side <= s->h && j + side <= s->w;
 }
 
-/* --- transforms of a row or column; of weights, strides in vectors --- */
+/* --- transforms of a row or column --- */
 
 INLINE void row_input(const vec *d, vec *t) /* B^T */
 {
@@ -348,26 +317,6 @@ INLINE void row_output(const vec *d, vec *t) /* A^T */
     t[1] = odd_a + odd_b;
     t[2] = 0.5f * even_a + 2.0f * even_b;
     t[3] = d[5] + 0.5f * odd_a + 2.0f * odd_b;
-}
-
-INLINE void row_weights(const vec *d, int s, vec *t, int ts) /* G */
-{
-    const vec even_a = (d[0] + 0.5f * d[2 * s]) * (-2.0f / 3), odd_a = d[s] * (A * (-2.0f / 3));
-    const vec even_b = (d[0] + 2.0f * d[2 * s]) * (1.0f / 6), odd_b = d[s] * (B / 6);
-    t[0] = d[0];
-    t[ts] = even_a + odd_a;
-    t[2 * ts] = even_a - odd_a;
-    t[3 * ts] = even_b + odd_b;
-    t[4 * ts] = even_b - odd_b;
-    t[5 * ts] = d[2 * s];
-}
-
-INLINE void row_weights_back(const vec *d, int s, vec *t, int ts) /* G^T */
-{
-    const vec even_a = (d[s] + d[2 * s]) * (-2.0f / 3), even_b = (d[3 * s] + d[4 * s]) * (1.0f / 6);
-    t[0] = d[0] + even_a + even_b;
-    t[ts] = (d[s] - d[2 * s]) * (A * (-2.0f / 3)) + (d[3 * s] - d[4 * s]) * (B / 6);
-    t[2 * ts] = 0.5f * even_a + 2.0f * even_b + d[5 * s];
 }
 
 INLINE void relu(vec *x, float slope) /* by address: narrower processors cannot return a vec */
@@ -935,35 +884,4 @@ void wino_output(const struct wino_map *m, const float *v, struct wino_layout l,
         sinks_make(m, y, b, l, bias, slope, &s);
         output_blocks(m, v, l, place, &s, from, count);
     }
-}
-
-/* --- weights --- */
-
-void wino_weights(const float *w, size_t lane, int lanes, bool rotated, size_t point, float *u)
-{
-    vec d[9], e[18], f[WINO_POINTS];
-    for (int t = 0; t < 9; t++)
-        load_apart(&d[t], w + (rotated ? 8 - t : t), lane, lanes);
-    for (int r = 0; r < 3; r++)
-        row_weights(d + 3 * r, 1, e + SIDE * r, 1);
-    for (int q = 0; q < SIDE; q++)
-        row_weights(e + q, SIDE, f + q, SIDE);
-    for (int p = 0; p < WINO_POINTS; p++)
-        store_past(u + (size_t)p * point, &f[p]);
-}
-
-void wino_weights_back(const float *du, size_t point, size_t lane, int lanes, float *dw)
-{
-    vec d[WINO_POINTS], e[18], f[9];
-    float taps[9][LANES];
-    for (int p = 0; p < WINO_POINTS; p++)
-        load(&d[p], du + (size_t)p * point);
-    for (int q = 0; q < SIDE; q++)
-        row_weights_back(d + q, SIDE, e + q, SIDE);
-    for (int r = 0; r < 3; r++)
-        row_weights_back(e + SIDE * r, 1, f + 3 * r, 1);
-    memcpy(taps, f, sizeof taps);
-    for (int k = 0; k < lanes; k++)
-        for (int t = 0; t < 9; t++)
-            dw[(size_t)k * lane + (size_t)t] = taps[t][k];
 }

@@ -1,5 +1,5 @@
-/* What the transforms (winograd_tile.c) and the products (winograd_product.c) share: a line of 16
- * channels as a vector, and where it lies. */
+/* What the transforms (winograd_tile.c, winograd_weights.c) and the products (winograd_product.c)
+ * share: a line of 16 channels as a vector, and where it lies. */
 #pragma once
 
 #include "nn/winograd_tile.h"
@@ -8,7 +8,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { LANES = WINO_LANES };
+enum { LANES = WINO_LANES, TILE = 4, SIDE = 6 }; /* pixels of a tile, and points */
+
+static const float A = 0.70710678118654752f, B = 1.41421356237309505f; /* the points ±A, ±B */
 
 typedef float vec __attribute__((vector_size(64)));
 typedef float half __attribute__((vector_size(32)));
